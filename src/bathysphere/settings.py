@@ -1,0 +1,123 @@
+"""Every setting of bathysphere, its default and its unit.
+
+Settings come from ``bathysphere.toml`` (``--config``), table by table; a key that is not known is refused, so
+that a misspelt limit never goes unnoticed. ``[[models]]`` is described in docs/models.md.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the message names the file, the key and what is allowed."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SandboxLimits(_Table):
+    """What one container may use. The defaults are the documented ones (WIRE l) where there are any."""
+
+    memory_bytes: int = Field(default=5 * GIB, ge=64 * MIB)
+    disk_bytes: int = Field(default=5 * GIB, ge=64 * MIB)
+    cpus: float = Field(default=1.0, gt=0)
+    processes: int = Field(default=512, ge=16)
+    open_files: int = Field(default=4096, ge=64)
+    command_seconds: float = Field(default=300.0, gt=0)
+    output_bytes: int = Field(default=128 * 1024, ge=1024, description="kept of stdout and of stderr, each")
+    captured_files: int = Field(default=100, ge=0, description="files returned by one call")
+    captured_file_bytes: int = Field(default=500 * MIB, ge=0, description="one returned file")
+
+
+class HostSettings(_Table):
+    """The host daemon."""
+
+    engine: Literal["bubblewrap"] = "bubblewrap"
+    max_sandboxes: int = Field(default=64, ge=1, description="sandboxes that run at the same time")
+    idle_seconds: float = Field(default=300.0, gt=0, description="after this the processes go, the disk stays")
+    linger_seconds: float = Field(
+        default=60.0, ge=0, description="the daemon ends itself after this long without any server"
+    )
+    first_uid: int = Field(default=1_879_048_192, ge=65536, description="first of the sandboxes' user ids")
+    uid_count: int = Field(default=65536, ge=1)
+
+
+class ContainerSettings(_Table):
+    """Containers as clients see them."""
+
+    lifetime_days: float = Field(default=30.0, gt=0)
+
+
+class TurnSettings(_Table):
+    """The loop between the model and its tools."""
+
+    max_iterations: int = Field(default=10, ge=1, description="samplings per request, then pause_turn (WIRE c.4)")
+    ping_seconds: float = Field(default=10.0, gt=0, description="between pings while a stream is silent (WIRE d)")
+
+
+class LimitSettings(_Table):
+    """Sizes of what clients send (WIRE j)."""
+
+    request_bytes: int = Field(default=32 * MIB, ge=1024)
+    file_bytes: int = Field(default=500 * MIB, ge=1)
+    storage_bytes: int = Field(default=1024 * GIB, ge=1, description="all files of an organisation")
+
+
+Backend = Literal["anthropic", "bedrock", "vertex", "openai", "demo"]
+
+
+class ModelSettings(_Table):
+    """One ``[[models]]`` entry; the first whose ``match`` fits the client's model name is used."""
+
+    match: str = "*"
+    backend: Backend
+    base_url: str | None = None
+    api_key_env: str | None = Field(default=None, description="name of the environment variable with the key")
+    model: str | None = Field(default=None, description="name sent upstream; the client's own when absent")
+    tool_calls: Literal["native", "prompt"] = Field(
+        default="native", description="prompt: describe tools in the prompt, for models without tool calling"
+    )
+    region: str | None = Field(default=None, description="bedrock (AWS region) and vertex (Google region)")
+    project: str | None = Field(default=None, description="vertex: Google project id")
+    max_retries: int = Field(default=2, ge=0, le=10)
+    timeout_seconds: float = Field(default=600.0, gt=0)
+
+
+class Settings(_Table):
+    """The whole configuration."""
+
+    limits: LimitSettings = LimitSettings()
+    sandbox: SandboxLimits = SandboxLimits()
+    host: HostSettings = HostSettings()
+    containers: ContainerSettings = ContainerSettings()
+    turn: TurnSettings = TurnSettings()
+    models: Annotated[tuple[ModelSettings, ...], Field(default=())] = ()
+
+    @classmethod
+    def load(cls, path: Path | None) -> Settings:
+        """Read a configuration file; without one, the defaults.
+
+        Raises SettingsError when the file cannot be read, is no TOML, or holds what is not allowed.
+        """
+        if path is None:
+            return cls()
+        try:
+            raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} is not valid TOML: {error}") from error
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            raise SettingsError(f"{path} holds settings that cannot be used:\n" + "\n".join(lines)) from error
