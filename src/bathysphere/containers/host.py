@@ -204,9 +204,7 @@ class Host(Protocol):
     async def edit(self, container_id: str, command: EditorCommand) -> EditorOutcome:
         """Carry out a text editor command. Raises UnknownContainer, SandboxFailed, TooManySandboxes, DiskFull."""
 
-    async def place(
-        self, container_id: str, filename: str, size_bytes: int, content: AsyncIterator[bytes]
-    ) -> None:
+    async def place(self, container_id: str, filename: str, size_bytes: int, content: AsyncIterator[bytes]) -> None:
         """Write a file at ``$INPUT_DIR/<filename>``, whole or not at all; one of that name is replaced.
 
         Raises UnknownContainer, SandboxFailed, TooManySandboxes, DiskFull, ValueError for a bad file name.
