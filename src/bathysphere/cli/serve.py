@@ -58,7 +58,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
         console.print(f"  data    {directory}")
         for line in services.models.describe():
             console.print(f"  model   {line}", markup=False)
-        if not await keys.list_all(services.database):
+        if all(key.disabled_at is not None for key in await keys.list_all(services.database)):
             workspace = await workspaces.default(services.database)
             _, secret = await keys.create(services.database, workspace, "first")
             console.print("\nA key has been made. It is shown only now; paste these two lines where your client runs:")
