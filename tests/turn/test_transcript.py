@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -58,6 +59,17 @@ def test_calls_made_one_after_another_are_told_one_after_another() -> None:
         ("user", ["tool_result:srvtoolu_1"]),
         ("assistant", ["tool_use:srvtoolu_2"]),
         ("user", ["tool_result:srvtoolu_2"]),
+    ]
+
+
+def test_a_client_tool_called_after_a_result_was_not_called_beside_it() -> None:
+    messages = [user("hi"), assistant(bash_call("1"), bash_result("1"), tool_call("a")), user(tool_result("a"))]
+    assert outline(told(*messages)) == [
+        ("user", ["text:hi"]),
+        ("assistant", ["tool_use:srvtoolu_1"]),
+        ("user", ["tool_result:srvtoolu_1"]),
+        ("assistant", ["tool_use:toolu_a"]),
+        ("user", ["tool_result:toolu_a"]),
     ]
 
 
@@ -207,7 +219,7 @@ def test_every_call_is_answered_once_right_after_it(rounds: list[list[int]]) -> 
         names = [f"{number}_{place}_{size}" for place, size in enumerate(calls)]
         content += ["text", *map(bash_call, names), *map(bash_result, names)]
     messages = told(user("hi"), assistant(*content, "end"))
-    for message, answer in zip(messages, messages[1:], strict=False):
+    for message, answer in itertools.pairwise(messages):
         calls_made = [block["id"] for block in message.content if block["type"] == "tool_use"]
         answers = [block["tool_use_id"] for block in answer.content if block["type"] == "tool_result"]
         assert calls_made == answers
