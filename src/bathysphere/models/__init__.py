@@ -1,0 +1,1 @@
+"""The models behind the API: one interface, one file per kind of upstream."""

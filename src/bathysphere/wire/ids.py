@@ -1,0 +1,21 @@
+"""Identifiers as the protocol shapes them: a prefix that names the kind, then 24 characters (WIRE l)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+# Base58: no 0, O, I and l, so that an id can be read aloud.
+_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_LENGTH: Final = 22
+
+ID_PATTERN: Final = re.compile(r"[a-z]+_[A-Za-z0-9_-]{1,120}")
+
+
+def new_id(kind: str) -> str:
+    """A fresh, unguessable id (128 bits): ``new_id("file")`` gives ``file_01...``.
+
+    Kinds in use: ``msg``, ``req``, ``srvtoolu``, ``toolu``, ``container``, ``file``, ``org``, ``wrkspc``, ``apikey``.
+    """
+    return f"{kind}_01" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))

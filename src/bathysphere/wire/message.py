@@ -1,0 +1,91 @@
+"""The response to ``POST /v1/messages`` (WIRE c.3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from bathysphere.wire.blocks import ResponseBlock
+
+StopReason = Literal[
+    "end_turn",
+    "max_tokens",
+    "stop_sequence",
+    "tool_use",
+    "pause_turn",
+    "refusal",
+    "model_context_window_exceeded",
+]
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds and ``Z``, as recorded (WIRE c.3)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Container(BaseModel):
+    """The container that a turn used."""
+
+    id: str
+    expires_at: datetime
+
+    @field_serializer("expires_at")
+    def _expires_at(self, moment: datetime) -> str:
+        return timestamp(moment)
+
+
+class CacheCreation(BaseModel):
+    """Tokens written to the upstream's prompt cache."""
+
+    ephemeral_5m_input_tokens: int = 0
+    ephemeral_1h_input_tokens: int = 0
+
+
+class ServerToolUsage(BaseModel):
+    """Calls of server tools; the first two are required ints in the SDKs (WIRE c.3)."""
+
+    web_search_requests: int = 0
+    web_fetch_requests: int = 0
+    code_execution_requests: int = 0
+
+
+class Usage(BaseModel):
+    """Tokens as the upstream counted them, summed over the samplings of the turn."""
+
+    model_config = ConfigDict(extra="allow")
+
+    input_tokens: int = Field(default=0, ge=0)
+    cache_creation_input_tokens: int = Field(default=0, ge=0)
+    cache_read_input_tokens: int = Field(default=0, ge=0)
+    cache_creation: CacheCreation = CacheCreation()
+    output_tokens: int = Field(default=0, ge=0)
+    server_tool_use: ServerToolUsage | None = None
+    service_tier: str | None = "standard"
+    inference_geo: str | None = "not_available"
+
+
+class Message(BaseModel):
+    """A finished message, or (in ``message_start``) one that is about to be written."""
+
+    id: str
+    type: Literal["message"] = "message"
+    role: Literal["assistant"] = "assistant"
+    model: str
+    content: list[ResponseBlock]
+    stop_reason: StopReason | None
+    stop_sequence: str | None
+    stop_details: dict[str, Any] | None = None
+    container: Container | None = None
+    context_management: dict[str, Any] | None = None
+    diagnostics: None = None
+    usage: Usage
+
+    def wire(self) -> dict[str, Any]:
+        """The message as JSON, with the members that are always present even when null."""
+        body = self.model_dump(mode="json", exclude={"content"})
+        body["content"] = [block.wire() for block in self.content]
+        if self.context_management is None:
+            del body["context_management"]
+        return body
