@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -189,7 +189,9 @@ class LocalHost:
             try:
                 frame = await read_frame(reader)
             except (FrameError, OSError) as error:
-                raise HostUnavailable(f"The host daemon ended in the middle of the call ({error}). Try again.") from error
+                raise HostUnavailable(
+                    f"The host daemon ended in the middle of the call ({error}). Try again."
+                ) from error
             if frame is None:
                 raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
             header, payload = frame
@@ -215,7 +217,7 @@ class LocalHost:
         """See Host."""
         await self._ask({"op": "delete", "container": container_id})
 
-    async def execute(self, container_id: str, command: Command) -> AsyncIterator[OutputChunk | Finished]:
+    async def execute(self, container_id: str, command: Command) -> AsyncGenerator[OutputChunk | Finished, None]:
         """See Host."""
         header = {
             "op": "execute",
@@ -230,7 +232,7 @@ class LocalHost:
                 else:
                     yield _finished(json.loads(payload))
 
-    async def read_output(self, container_id: str, handle: str) -> AsyncIterator[bytes]:
+    async def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:
         """See Host."""
         async with self._request({"op": "read_output", "container": container_id, "handle": handle}) as (reader, _):
             async for _header, payload in self._answers(reader):

@@ -159,8 +159,7 @@ class Command:
             if source_file is not None:
                 os.close(source_file)
         self.streams = [
-            Stream(name, read, output_bytes)
-            for name, (read, _write) in zip(("stdout", "stderr"), pipes, strict=True)
+            Stream(name, read, output_bytes) for name, (read, _write) in zip(("stdout", "stderr"), pipes, strict=True)
         ]
         for stream in self.streams:
             os.set_blocking(stream.descriptor, False)

@@ -16,9 +16,7 @@ class Placing:
         self._missing = size
         try:
             paths.ensure_directory(paths.INPUT)
-            self._descriptor = os.open(
-                self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644
-            )
+            self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise of_os_error(f"Placing {filename}", error) from error
         self._filename = filename

@@ -243,5 +243,3 @@ class Fleet:
 
 def _unknown(container_id: str) -> UnknownContainer:
     return UnknownContainer(f"There is no container {container_id} on this host; it was deleted or never made.")
-
-

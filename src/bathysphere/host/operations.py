@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bathysphere.containers.host import Command, DiskFull, EditorCommand, EditorOutcome, HostError, OutputGone, SandboxFailed
+from bathysphere.containers.host import (
+    Command,
+    DiskFull,
+    EditorCommand,
+    EditorOutcome,
+    HostError,
+    OutputGone,
+    SandboxFailed,
+)
 from bathysphere.guest import frames
 from bathysphere.guest.outputs import printable
 from bathysphere.host.cgroups import Group

@@ -62,7 +62,9 @@ class Report(_Strict):
     duration_seconds: Annotated[float, Field(ge=0)]
     truncated: bool
     notes: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=20)]
-    files: Annotated[list[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], _Name, _Size]], Field(max_length=10000)]
+    files: Annotated[
+        list[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], _Name, _Size]], Field(max_length=10000)
+    ]
     left_out: Annotated[
         list[tuple[_Name, _Size, Literal["too_large", "too_many", "unreadable_name", "unreadable"], bool]],
         Field(max_length=100),
