@@ -42,7 +42,7 @@ async def open_services(settings: Settings, data: Path, image: Image) -> AsyncIt
         stack.push_async_callback(models.close)
         database = await Database.open(data)
         stack.push_async_callback(database.close)
-        blobs = LocalBlobs(data / "blobs")
+        blobs = await LocalBlobs.open_folder(data / "blobs")
         sweeping = asyncio.create_task(_sweep_hourly(database, blobs))
         stack.callback(sweeping.cancel)
         host = LocalHost(data, settings, image.root, Definition.load().environment)
