@@ -13,7 +13,7 @@ from bathysphere.api.server import listen
 from bathysphere.api.server import serve as run_server
 from bathysphere.api.services import Services
 from bathysphere.containers.host import HostError
-from bathysphere.image import default_images_directory, find
+from bathysphere.image.image import find
 from bathysphere.settings import Settings, SettingsError, default_data_directory
 from bathysphere.store import keys, workspaces
 from bathysphere.store.database import DatabaseError
@@ -36,7 +36,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     directory = (data or default_data_directory()).absolute()
     try:
         settings = Settings.load(config or (_CONFIGURATION if _CONFIGURATION.exists() else None))
-        image = find(default_images_directory())
+        image = find()
         if image is None:
             raise click.ClickException(
                 "There is no container image yet. Build it (once, a few minutes) with: bathysphere image build"

@@ -1,0 +1,9 @@
+"""Settings of the whole test suite."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# Machines differ and are busy; how long an example takes says nothing about whether it is right.
+settings.register_profile("bathysphere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bathysphere")
