@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bathysphere.containers.host import Command
 from bathysphere.guest import frames
 from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.contract import Command
 from bathysphere.host.engines.base import RunningSandbox
 from bathysphere.settings import SandboxLimits
 
