@@ -1,0 +1,5 @@
+"""The SDKs run against a real server."""
+
+from tests.server import server
+
+__all__ = ["server"]
