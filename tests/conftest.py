@@ -1,4 +1,4 @@
-"""The examples run against a real server."""
+"""Fixtures of the whole suite."""
 
 from tests.server import server
 

@@ -1,5 +1,0 @@
-"""The SDKs run against a real server."""
-
-from tests.server import server
-
-__all__ = ["server"]
