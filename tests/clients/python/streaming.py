@@ -27,7 +27,7 @@ with api.messages.stream(messages=[question], **request) as stream:
     for event in stream:
         helper_events.append(event.type)
         if event.type == "message_delta":
-            container = event.to_dict()["delta"]["container"]
+            container = event.to_dict(mode="json")["delta"]["container"]
     streamed = stream.get_final_message()
 
 answer = {"role": "assistant", "content": streamed.content}
