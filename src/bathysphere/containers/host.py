@@ -10,7 +10,7 @@ which they arrive.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -189,13 +189,13 @@ class Host(Protocol):
     async def delete(self, container_id: str) -> None:
         """End the sandbox and remove the disk. Deleting what does not exist is no error."""
 
-    def execute(self, container_id: str, command: Command) -> AsyncIterator[OutputChunk | Finished]:
+    def execute(self, container_id: str, command: Command) -> AsyncGenerator[OutputChunk | Finished, None]:
         """Run a command; its output as it comes, then one ``Finished``.
 
         Closing the iterator early kills the command. Raises UnknownContainer, SandboxFailed, TooManySandboxes.
         """
 
-    def read_output(self, container_id: str, handle: str) -> AsyncIterator[bytes]:
+    def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:
         """The bytes of a produced file, exactly ``size_bytes`` of them, in chunks of at most 1 MiB.
 
         Raises OutputGone, SandboxFailed (the file shrank or cannot be read), UnknownContainer.

@@ -1,0 +1,55 @@
+"""Who asks. A key comes in ``x-api-key`` or as a Bearer token; if both come, ``x-api-key`` wins (WIRE 0.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from starlette.datastructures import Headers
+
+from bathysphere.api.services import Serving
+from bathysphere.store import keys
+from bathysphere.store.keys import Identity
+from bathysphere.wire.errors import AuthenticationFailed
+
+_HOW: Final = "Send a key of this server in the x-api-key header, or as Authorization: Bearer <key>."
+
+
+async def authenticate(request: Request, serving: Serving) -> Identity:
+    """Whose key the request carries. The answer, whatever it will be, names the organisation and workspace (WIRE j).
+
+    Raises AuthenticationFailed.
+    """
+    identity = await keys.authenticate(serving.database, presented_secret(request.headers))
+    if identity is None:
+        raise AuthenticationFailed(
+            "invalid x-api-key: the key is not known to this server, or has been disabled. "
+            "Make one with `bathysphere keys create`."
+        )
+    request.scope["state"].setdefault("response_headers", {}).update(
+        {
+            "anthropic-organization-id": identity.organization_id,
+            "anthropic-workspace-id": identity.workspace_id,
+        }
+    )
+    return identity
+
+
+Caller = Annotated[Identity, Depends(authenticate)]
+"""For the signature of a route: ``caller: Caller``. It is also what protects the route."""
+
+
+def presented_secret(headers: Headers) -> str:
+    """The key in a request's headers. Raises AuthenticationFailed when there is none."""
+    secret = headers.get("x-api-key")
+    if secret is not None:
+        if secret.strip():
+            return secret.strip()
+        raise AuthenticationFailed(f"x-api-key is empty. {_HOW}")
+    authorization = headers.get("authorization")
+    if authorization is None:
+        raise AuthenticationFailed(f"x-api-key header is required. {_HOW}")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthenticationFailed(f"The Authorization header holds no Bearer token. {_HOW}")
+    return token.strip()
