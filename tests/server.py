@@ -155,9 +155,7 @@ def running_server(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = Server(
-        process, port, data, log, range(first_uid, first_uid + UIDS_PER_SERVER), environment=surroundings
-    )
+    server = Server(process, port, data, log, range(first_uid, first_uid + UIDS_PER_SERVER), environment=surroundings)
     try:
         _wait_until_ready(server)
         server.key = create_key(data, surroundings)

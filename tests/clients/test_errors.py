@@ -97,7 +97,9 @@ def test_a_neighbour_learns_nothing_from_the_words(outcomes: dict[str, Any], giv
     assert unknown["message"] == foreign["message"].replace(given["file_id"], "file_011CNha8iCJcU1wXNR6q4V8w")
 
 
-def test_the_neighbours_attempts_changed_nothing(outcomes: dict[str, Any], server: Server, given: dict[str, str]) -> None:
+def test_the_neighbours_attempts_changed_nothing(
+    outcomes: dict[str, Any], server: Server, given: dict[str, str]
+) -> None:
     assert outcomes["neighbours_file_deleted"]["status"] == 404
     assert get(server, f"/v1/files/{given['file_id']}").status == 200
     message = ask(server, "```bash\ncat made.txt\n```", container=given["container_id"])
@@ -117,7 +119,17 @@ def check_error(answer: Answer, status: int, error_type: str) -> str:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b'{"model": NaN}', b"[" * 100_000, b'{"model":"m","max_tokens":1e999}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"model": NaN}',
+        b"[" * 100_000,
+        b'{"model":"m","max_tokens":1e999}',
+    ],
     ids=["empty", "cut", "list", "null", "string", "not-utf-8", "nan", "deep", "huge-number"],
 )
 def test_malformed_json(server: Server, body: bytes) -> None:

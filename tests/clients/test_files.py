@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clients import environments
-from tests.clients.environments import ALL, PYTHON_2, Sdk
 from tests.clients.asking import ask
+from tests.clients.environments import ALL, PYTHON_2, Sdk
 from tests.seeds import expectations
 from tests.server import Server
 

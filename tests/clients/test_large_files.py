@@ -46,7 +46,8 @@ def test_300_megabytes_each_way(server: Server, tmp_path: Path) -> None:
     downloaded = environments.run(PYTHON_2, "large_file", server, tmp_path, ["download", produced])
     assert downloaded == {"sha256": digest, "size": SIZE}
 
-    made = ask(server, f"```bash\nhead -c {SIZE} /dev/urandom > $OUTPUT_DIR/made.bin; sha256sum < $OUTPUT_DIR/made.bin\n```")
+    code = f"head -c {SIZE} /dev/urandom > $OUTPUT_DIR/made.bin; sha256sum < $OUTPUT_DIR/made.bin"
+    made = ask(server, f"```bash\n{code}\n```")
     (made_id,) = expectations.file_ids(made)
     assert get(server, f"/v1/files/{made_id}").json()["size_bytes"] == SIZE
     downloaded = environments.run(PYTHON_2, "large_file", server, tmp_path, ["download", made_id])
