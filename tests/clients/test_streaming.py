@@ -27,9 +27,9 @@ FOLLOW_UP = "```bash\ncat kept.txt\n```"
 
 
 def without_ids(value: Any) -> Any:
-    """The same JSON with every identifier that the server made up replaced."""
+    """The same JSON with every identifier replaced, and without the empty members that the Python helpers add."""
     if isinstance(value, dict):
-        return {key: without_ids(inner) for key, inner in value.items()}
+        return {key: without_ids(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
         return [without_ids(inner) for inner in value]
     if isinstance(value, str):

@@ -48,8 +48,8 @@ async def main() -> None:
         deleted = await api.beta.files.delete(uploaded.id)
         json.dump(
             {
-                "answers": [answer.model_dump(mode="json") for answer in answers],
-                "counted": counted.model_dump(mode="json"),
+                "answers": [answer.to_dict(mode="json") for answer in answers],
+                "counted": counted.to_dict(mode="json"),
                 "downloaded": (await download.read()).decode(),
                 "uploaded_was_listed": uploaded.id in listed,
                 "deleted": deleted.id == uploaded.id,

@@ -29,7 +29,7 @@ def stream(by: Any) -> Any:
 upload = [{"type": "container_upload", "file_id": given["file_id"]}]
 scenarios: dict[str, Callable[[], Any]] = {
     "wrong_key": lambda: ask(stranger),
-    "wrong_key_files": lambda: stranger.beta.files.list(),
+    "wrong_key_files": stranger.beta.files.list,
     "wrong_key_stream": lambda: stream(stranger),
     "unknown_container": lambda: ask(client, container="container_011CNha8iCJcU1wXNR6q4V8w"),
     "misshapen_container": lambda: ask(client, container="../../etc"),

@@ -25,7 +25,7 @@ def raw(call: Any, *arguments: Any, **options: Any) -> Any:
 Path("data.csv").write_bytes(b"a,b\n1,2\n")
 uploads = {
     "path": files.upload(file=Path("data.csv")),
-    "open_file": files.upload(file=open("data.csv", "rb")),  # noqa: SIM115
+    "open_file": files.upload(file=Path("data.csv").open("rb")),  # noqa: SIM115
     "bytes_io": files.upload(file=io.BytesIO(b"no name")),
     "bytes": files.upload(file=b"only bytes"),
     "tuple": files.upload(file=("picture.png", b"\x89PNG", "image/png")),
@@ -41,16 +41,16 @@ for shape, options in (("old", OLD), ("new", NEW)):
     }
 
 result = {
-    "uploads": {name: upload.model_dump(mode="json") for name, upload in uploads.items()},
-    "metadata": files.retrieve_metadata(first).model_dump(mode="json"),
+    "uploads": {name: upload.to_dict(mode="json") for name, upload in uploads.items()},
+    "metadata": files.retrieve_metadata(first).to_dict(mode="json"),
     "paged": [file.id for file in files.list(limit=3)],
     "shapes": shapes,
     "produced": files.download(produced_file).read().hex(),
-    "deleted": files.delete(second).model_dump(mode="json"),
+    "deleted": files.delete(second).to_dict(mode="json"),
     "paged_after_delete": [file.id for file in files.list(limit=1000)],
 }
 if hasattr(client, "files"):
-    result["ga_namespace"] = client.files.retrieve_metadata(first).model_dump(mode="json")
+    result["ga_namespace"] = client.files.retrieve_metadata(first).to_dict(mode="json")
     result["by_ids"] = [file.id for file in client.files.list(ids=[first, "file_011CNha8iCJcU1wXNR6q4V8w"])]
-    result["expiring"] = client.files.upload(file=("soon.txt", b"x"), expires_in_seconds=3600).model_dump(mode="json")
+    result["expiring"] = client.files.upload(file=("soon.txt", b"x"), expires_in_seconds=3600).to_dict(mode="json")
 json.dump(result, sys.stdout)

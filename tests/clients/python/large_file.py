@@ -12,7 +12,7 @@ action, argument = sys.argv[1:]
 client: Any = Anthropic()
 if action == "upload":
     uploaded = client.beta.files.upload(file=Path(argument))
-    json.dump(uploaded.model_dump(mode="json"), sys.stdout)
+    json.dump(uploaded.to_dict(mode="json"), sys.stdout)
 else:
     digest = hashlib.sha256()
     size = 0

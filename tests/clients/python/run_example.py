@@ -10,5 +10,5 @@ example, *names = sys.argv[1:]
 printed = io.StringIO()
 with contextlib.redirect_stdout(printed):
     variables = runpy.run_path(example, run_name="__main__")
-messages = {name: variables[name].model_dump(mode="json") for name in names}
+messages = {name: variables[name].to_dict(mode="json") for name in names}
 json.dump({"printed": printed.getvalue(), "messages": messages}, sys.stdout)

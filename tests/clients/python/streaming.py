@@ -19,7 +19,7 @@ request = {
 created = api.messages.create(messages=[question], **request)
 
 raw_events = [
-    event.model_dump(mode="json") for event in api.messages.create(messages=[question], stream=True, **request)
+    event.to_dict(mode="json") for event in api.messages.create(messages=[question], stream=True, **request)
 ]
 
 helper_events = []
@@ -31,17 +31,17 @@ with api.messages.stream(messages=[question], **request) as stream:
     streamed = stream.get_final_message()
 
 answer = {"role": "assistant", "content": streamed.content}
-continued = api.messages.create(
-    messages=[question, answer, {"role": "user", "content": follow_up}], container=container["id"], **request
-)
+conversation = [question, answer, {"role": "user", "content": follow_up}]
+# The oldest version has no argument for it in this namespace.
+continued = api.messages.create(messages=conversation, extra_body={"container": container["id"]}, **request)
 
 json.dump(
     {
-        "created": created.model_dump(mode="json"),
+        "created": created.to_dict(mode="json"),
         "raw_events": raw_events,
         "helper_events": helper_events,
-        "streamed": streamed.model_dump(mode="json"),
-        "continued": continued.model_dump(mode="json"),
+        "streamed": streamed.to_dict(mode="json"),
+        "continued": continued.to_dict(mode="json"),
         "streamed_container": container,
         "request_id": created._request_id,
     },

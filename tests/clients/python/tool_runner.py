@@ -28,5 +28,5 @@ runner = client.beta.messages.tool_runner(
     messages=[{"role": "user", "content": "What is the weather in Oslo and in Rome?"}],
     tools=[get_weather, {"type": "code_execution_20250825", "name": "code_execution"}],
 )
-messages = [message.model_dump(mode="json") for message in runner]
+messages = [message.to_dict(mode="json") for message in runner]
 json.dump({"messages": messages, "cities": cities}, sys.stdout)
