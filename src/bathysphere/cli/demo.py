@@ -64,9 +64,7 @@ def demo(data: Path | None) -> None:
 
 def _play(console: Console, directory: Path, client: anthropic.Anthropic) -> None:
     console.print(Rule("1  A calculation"))
-    _converse(
-        console, client, "Calculate the mean and standard deviation of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
-    )
+    _converse(console, client, "Calculate the mean and standard deviation of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]")
 
     console.print(Rule("2  A file goes in, a chart comes out"))
     uploaded = client.beta.files.upload(file=("museum.csv", _CSV.encode(), "text/csv"))
@@ -130,8 +128,10 @@ def _show(console: Console, block: dict[str, Any]) -> None:
         console.print(f"\n[dim]runs   {_indented(what)}[/]", markup=True)
     elif block["type"].endswith("_tool_result"):
         result = block["content"]
-        shown = result.get("stdout") or result.get("stderr") or json.dumps(
-            {name: value for name, value in result.items() if name != "type"}
+        shown = (
+            result.get("stdout")
+            or result.get("stderr")
+            or json.dumps({name: value for name, value in result.items() if name != "type"})
         )
         console.print("[blue]result[/] ", end="")
         console.print(_indented(shown.rstrip()), markup=False)

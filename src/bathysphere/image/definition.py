@@ -98,8 +98,7 @@ class Definition:
             user=Account(**data["user"]),
             environment=dict(data["environment"]),
             files=tuple(
-                InstalledFile(directory / item["from"], target, item["mode"])
-                for target, item in data["files"].items()
+                InstalledFile(directory / item["from"], target, item["mode"]) for target, item in data["files"].items()
             ),
             commands=dict(data["commands"]),
             required_commands=tuple(data["required"]["commands"]),

@@ -109,17 +109,17 @@ def _remove(root: Path, definition: Definition) -> None:
 def _below(directory: Path) -> list[Path]:
     if directory.is_symlink() or not directory.is_dir():
         return []
-    return [
-        Path(parent, name)
-        for parent, directories, files in os.walk(directory)
-        for name in [*directories, *files]
-    ]
+    return [Path(parent, name) for parent, directories, files in os.walk(directory) for name in [*directories, *files]]
 
 
 def _compile(root: Path, definition: Definition) -> None:
     # The image is read-only, so the source never changes: compiled files are used without a look at it, and
     # stay right when a copy of the tree has other modification times.
-    for directory in (f"/usr/lib/python{definition.python}", "/usr/lib/python3/dist-packages", definition.site_packages):
+    for directory in (
+        f"/usr/lib/python{definition.python}",
+        "/usr/lib/python3/dist-packages",
+        definition.site_packages,
+    ):
         compileall.compile_dir(
             root / directory.lstrip("/"),
             quiet=2,

@@ -36,9 +36,7 @@ def pin(definition: Definition, progress: Progress) -> int:
     return len(pins)
 
 
-def _resolve(
-    definition: Definition, wanted: str, options: list[str], progress: Progress
-) -> dict[str, tuple[str, str]]:
+def _resolve(definition: Definition, wanted: str, options: list[str], progress: Progress) -> dict[str, tuple[str, str]]:
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "report.json")
         argv = [*pip("install"), *target_platform(definition), *options, "--dry-run", "--ignore-installed"]

@@ -56,9 +56,7 @@ def confined(argv: Sequence[str]) -> list[str]:
     return [*tied, *unshare, *argv]
 
 
-def run(
-    argv: Sequence[str], progress: Progress, doing: str, environment: Mapping[str, str] | None = None
-) -> None:
+def run(argv: Sequence[str], progress: Progress, doing: str, environment: Mapping[str, str] | None = None) -> None:
     """Run a program to its end, its output going to ``progress`` line by line.
 
     Raises ``ImageError`` with the last lines of output and what to do when it fails.

@@ -62,24 +62,25 @@ class _Transcript:
                 continue  # told right after its call
             if isinstance(block, TextBlock) and not block.text:
                 continue  # upstreams refuse empty text
-            if self._calls and not isinstance(block, ServerToolUseBlock | ToolUseBlock):
+            if self._calls and self._ends_calls(message, block):
                 self._end_assistant()
             if isinstance(block, ServerToolUseBlock):
-                if self._calls and self._answered_between(message, self._calls[-1], block):
-                    self._end_assistant()
                 self._calls.append(block.id)
                 self._assistant.append({"type": "tool_use", "id": block.id, "name": block.name, "input": block.input})
             else:
                 self._assistant.append(self._told_block(block))
 
-    def _answered_between(self, message: InputMessage, call_id: str, later: ServerToolUseBlock) -> bool:
-        """Whether the result of an earlier call stands before a later call: then they were not made in parallel."""
-        result = self._results.get(call_id)
-        blocks: list[Block] = list(message.content)
-        if result is None:
-            return False
-        place = next((index for index, block in enumerate(blocks) if block is result), None)
-        return place is not None and place < next(index for index, block in enumerate(blocks) if block is later)
+    def _ends_calls(self, message: InputMessage, block: Block) -> bool:
+        """Whether a block begins a new sampling: any but a call does, and a call made after the results of others."""
+        if not isinstance(block, ServerToolUseBlock | ToolUseBlock):
+            return True
+        result = self._results.get(self._calls[-1])
+        for earlier in message.content:
+            if earlier is block:
+                return False
+            if earlier is result:
+                return True
+        return False
 
     def _end_assistant(self) -> None:
         """Close the assistant's message and open the user's with the results of its calls."""
