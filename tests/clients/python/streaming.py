@@ -18,9 +18,7 @@ request = {
 
 created = api.messages.create(messages=[question], **request)
 
-raw_events = [
-    event.to_dict(mode="json") for event in api.messages.create(messages=[question], stream=True, **request)
-]
+raw_events = [event.to_dict(mode="json") for event in api.messages.create(messages=[question], stream=True, **request)]
 
 helper_events = []
 with api.messages.stream(messages=[question], **request) as stream:
