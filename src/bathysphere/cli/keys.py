@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -62,14 +63,13 @@ def list_keys(data: Path | None) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("ID", "NAME", "WORKSPACE", "KEY", "CREATED", "LAST USED", "STATE"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "ID")
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"ID", "KEY", "CREATED", "LAST USED"})
     for key in found:
         cells = (key.id, key.name, key.workspace_name, key.hint, _shown(key.created_at), _shown(key.last_used_at))
         # Text, not str: names are not markup.
         table.add_row(*map(Text, cells), "active" if key.disabled_at is None else "disabled")
-    console = Console()
-    # A pipe has no width to fit into; cutting what a script reads would lose ids.
-    console.print(table, width=None if console.is_terminal else _PIPE_COLUMNS)
+    # A pipe has no width to fit into, and folding what a script reads would break its lines.
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
 @keys.command()

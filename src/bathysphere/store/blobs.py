@@ -58,7 +58,7 @@ class Blobs(Protocol):
     async def delete(self, key: str) -> bool:
         """Remove for good. False when there was nothing. Raises BlobError."""
 
-    def keys(self) -> AsyncIterator[tuple[str, datetime]]:
+    def listing(self) -> AsyncIterator[tuple[str, datetime]]:
         """Every key, with the time of the last byte written, in no order."""
 
     async def sweep(self) -> int:

@@ -78,7 +78,7 @@ class LocalBlobs:
             return False
         return True
 
-    async def keys(self) -> AsyncIterator[tuple[str, datetime]]:
+    async def listing(self) -> AsyncIterator[tuple[str, datetime]]:
         """See Blobs."""
         for shelf in await _in_thread(_names, self._folder):
             if len(shelf) != 2:

@@ -11,17 +11,20 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Tuple, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.settings import LimitSettings
 from bathysphere.store.blobs import BlobError, Blobs
 from bathysphere.store.database import Database
 from bathysphere.store.schema import FileRow, WorkspaceRow
+from bathysphere.store.timestamps import Moment
 from bathysphere.wire.files import mime_type_of, sanitised_filename
 from bathysphere.wire.ids import new_id
 
 _log = logging.getLogger(__name__)
+
+_row_place = tuple_(FileRow.created_at, FileRow.id)
 
 
 class StorageQuotaExceeded(Exception):
@@ -172,7 +175,7 @@ async def older(database: Database, workspace_id: str, limit: int, than: Positio
     """The newest ``limit`` files, or the next ones after a position (which need not exist any more)."""
     query = select(FileRow).where(FileRow.workspace_id == workspace_id)
     if than is not None:
-        query = query.where(tuple_(FileRow.created_at, FileRow.id) < tuple_(than.created_at, than.id))
+        query = query.where(_row_place < _place(than))
     query = query.order_by(FileRow.created_at.desc(), FileRow.id.desc()).limit(limit + 1)
     async with database.reading() as session:
         found = [_file(row) for row in await session.scalars(query)]
@@ -185,7 +188,7 @@ async def newer(database: Database, workspace_id: str, limit: int, than: Positio
         select(FileRow)
         .where(
             FileRow.workspace_id == workspace_id,
-            tuple_(FileRow.created_at, FileRow.id) > tuple_(than.created_at, than.id),
+            _row_place > _place(than),
         )
         .order_by(FileRow.created_at, FileRow.id)
         .limit(limit + 1)
@@ -211,6 +214,11 @@ async def free_bytes(database: Database, workspace_id: str, storage_bytes: int) 
     """How much the organisation of this workspace may still store, never below 0."""
     async with database.reading() as session:
         return max(0, storage_bytes - await _stored(session, workspace_id))
+
+
+def _place(position: Position) -> Tuple:
+    # Bare values would be bound as a date's text, which SQLite compares with a number without complaint.
+    return tuple_(literal(position.created_at, Moment()), literal(position.id))
 
 
 async def _stored(session: AsyncSession, workspace_id: str) -> int:

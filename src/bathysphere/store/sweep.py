@@ -62,7 +62,7 @@ async def _forget_expired_blobs(database: Database, blobs: Blobs, now: datetime)
 async def _remove_orphans(database: Database, blobs: Blobs, now: datetime) -> int:
     removed = 0
     batch: list[str] = []
-    async for key, modified in blobs.keys():
+    async for key, modified in blobs.listing():
         if modified <= now - _ABANDONED:
             batch.append(key)
         if len(batch) == _ROWS:
