@@ -10,8 +10,7 @@ from fastapi import FastAPI
 from bathysphere import __version__
 from bathysphere.api import files, messages
 from bathysphere.api.body_limit import BodyLimit
-from bathysphere.api.errors import install_error_handlers
-from bathysphere.api.request_id import RequestId
+from bathysphere.api.errors import install
 from bathysphere.api.services import Services
 
 
@@ -31,9 +30,8 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(messages.router)
     app.include_router(files.router)
     app.add_api_route("/health", _health, methods=["GET"])
-    install_error_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=services.settings.limits.request_bytes, streamed=("/v1/files",))
-    app.add_middleware(RequestId)
+    install(app)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,14 +16,18 @@ from bathysphere.api.app import create_app
 from bathysphere.api.services import Services
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.local import LocalHost
-from bathysphere.image import Image
+from bathysphere.image.definition import Definition
+from bathysphere.image.image import Image
 from bathysphere.models.configured import ConfiguredModels
 from bathysphere.settings import Settings
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.sweep import sweep
 
+_log = logging.getLogger(__name__)
+
 _DRAIN_SECONDS = 10
+_SWEEP_SECONDS = 3600
 
 
 @asynccontextmanager
@@ -37,13 +42,24 @@ async def open_services(settings: Settings, data: Path, image: Image) -> AsyncIt
         stack.push_async_callback(models.close)
         database = await Database.open(data)
         stack.push_async_callback(database.close)
-        blobs = LocalBlobs(data / "blobs")
-        await sweep(database, blobs)
-        host = LocalHost(data, settings, image)
+        blobs = await LocalBlobs.open_folder(data / "blobs")
+        sweeping = asyncio.create_task(_sweep_hourly(database, blobs))
+        stack.callback(sweeping.cancel)
+        host = LocalHost(data, settings, image.root, Definition.load().environment)
         stack.push_async_callback(host.close, stop_host=True)
-        await host.status()
+        await host.start()
         containers = Containers(database, blobs, host, settings)
         yield Services(settings, database, blobs, host, models, containers)
+
+
+async def _sweep_hourly(database: Database, blobs: LocalBlobs) -> None:
+    while True:
+        try:
+            await sweep(database, blobs)
+        except Exception:
+            # What a sweep could not remove, the next one will find again; serving goes on.
+            _log.exception("removing expired and abandoned files failed")
+        await asyncio.sleep(_SWEEP_SECONDS)
 
 
 class _Server(uvicorn.Server):

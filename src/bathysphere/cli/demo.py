@@ -43,7 +43,7 @@ month,visitors,tickets,revenue
 @click.option("--data", type=click.Path(path_type=Path), help="Data directory of the server that is started.")
 def demo(data: Path | None) -> None:
     """Three conversations through the official SDK, against a server that is started for them."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     directory = (data or default_data_directory()).absolute()
     console.print(
         "[bold]bathysphere[/] runs the code that a model writes in a sealed container on this machine.\n"
@@ -112,7 +112,7 @@ def _converse(console: Console, client: anthropic.Anthropic, content: Any, conta
         console.print("[bold green]model[/]  ", end="")
         for event in stream:
             if event.type == "text":
-                console.print(event.text, end="", markup=False)
+                console.print(event.text, end="", markup=False, soft_wrap=True)
             elif event.type == "content_block_stop":
                 _show(console, event.content_block.to_dict())
         console.print()
@@ -125,7 +125,8 @@ def _show(console: Console, block: dict[str, Any]) -> None:
         what = given.get("command", "")
         if block["name"] == "text_editor_code_execution":
             what = f"{what} {given.get('path', '')}"
-        console.print(f"\n[dim]runs   {_indented(what)}[/]", markup=True)
+        console.print("\n[dim]runs[/]   ", end="")
+        console.print(_indented(what), style="dim", markup=False)
     elif block["type"].endswith("_tool_result"):
         result = block["content"]
         shown = (
@@ -147,14 +148,14 @@ def _indented(text: str) -> str:
 
 
 def _save_files(client: anthropic.Anthropic, message: Any) -> list[Path]:
-    """Download what the code produced into the current folder; a name that is taken gets a number."""
+    """Download what the code produced into the current folder, under names that only a demo gives."""
     saved = []
     for block in message.content:
         if block.type != "bash_code_execution_tool_result" or block.content.type != "bash_code_execution_result":
             continue
         for output in block.content.content:
             name = Path(client.beta.files.retrieve_metadata(output.file_id).filename).name
-            path = Path.cwd() / name
+            path = Path.cwd() / f"demo-{name}"
             client.beta.files.download(output.file_id).write_to_file(path)
             saved.append(path)
     return saved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bathysphere.api.server import listen
 from bathysphere.api.server import serve as run_server
 from bathysphere.api.services import Services
 from bathysphere.containers.host import HostError
-from bathysphere.image import default_images_directory, find
+from bathysphere.image.image import find
 from bathysphere.settings import Settings, SettingsError, default_data_directory
 from bathysphere.store import keys, workspaces
 from bathysphere.store.database import DatabaseError
@@ -32,11 +33,12 @@ _CONFIGURATION = Path("bathysphere.toml")
 )
 def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     """Start the server. Ctrl-C ends it; containers keep what they hold."""
-    console = Console(stderr=False, highlight=False, soft_wrap=True)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    console = Console(highlight=False, soft_wrap=True)
     directory = (data or default_data_directory()).absolute()
     try:
         settings = Settings.load(config or (_CONFIGURATION if _CONFIGURATION.exists() else None))
-        image = find(default_images_directory())
+        image = find()
         if image is None:
             raise click.ClickException(
                 "There is no container image yet. Build it (once, a few minutes) with: bathysphere image build"

@@ -13,14 +13,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field, TypeAdapter
+from typing import Any
 
 import bathysphere
-from bathysphere.containers import host as contract
 from bathysphere.containers.host import (
     Command,
     EditorCommand,
@@ -35,14 +32,14 @@ from bathysphere.containers.host import (
     OutputFile,
 )
 from bathysphere.guest import frames
+from bathysphere.host import contract
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.operations import OUTCOME
 from bathysphere.settings import Settings
 
 START_SECONDS = 60.0
 """Within which a daemon must be ready, and within which one that ends must be gone."""
-
-_OUTCOME: TypeAdapter[EditorOutcome] = TypeAdapter(Annotated[EditorOutcome, Field(discriminator="kind")])
 
 
 class LocalHost:
@@ -107,7 +104,7 @@ class LocalHost:
         writer.close()
         if hello[0].get("servers") != 1:
             raise HostUnavailable(
-                f"Another server uses {self._configuration.data} with other settings, another image or another version. "
+                f"Another server uses {self._configuration.data} with other settings, image or version. "
                 "End it first, or use another data directory."
             )
         await self._shut_down()
@@ -161,10 +158,11 @@ class LocalHost:
         with contextlib.suppress(OSError, FrameError):
             await write_frame(writer, {"op": "shutdown"})
             await read_frame(reader)
+        # It closes this connection when it has ended, after its sandboxes.
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await reader.read(1)
         writer.close()
-        deadline = time.monotonic() + START_SECONDS
-        while (self._configuration.folder / "host.sock").exists() and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
 
     @contextlib.asynccontextmanager
     async def _request(
@@ -189,7 +187,9 @@ class LocalHost:
             try:
                 frame = await read_frame(reader)
             except (FrameError, OSError) as error:
-                raise HostUnavailable(f"The host daemon ended in the middle of the call ({error}). Try again.") from error
+                raise HostUnavailable(
+                    f"The host daemon ended in the middle of the call ({error}). Try again."
+                ) from error
             if frame is None:
                 raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
             header, payload = frame
@@ -215,7 +215,7 @@ class LocalHost:
         """See Host."""
         await self._ask({"op": "delete", "container": container_id})
 
-    async def execute(self, container_id: str, command: Command) -> AsyncIterator[OutputChunk | Finished]:
+    async def execute(self, container_id: str, command: Command) -> AsyncGenerator[OutputChunk | Finished, None]:
         """See Host."""
         header = {
             "op": "execute",
@@ -230,7 +230,7 @@ class LocalHost:
                 else:
                     yield _finished(json.loads(payload))
 
-    async def read_output(self, container_id: str, handle: str) -> AsyncIterator[bytes]:
+    async def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:
         """See Host."""
         async with self._request({"op": "read_output", "container": container_id, "handle": handle}) as (reader, _):
             async for _header, payload in self._answers(reader):
@@ -242,9 +242,9 @@ class LocalHost:
         if len(payload) > frames.MAX_PAYLOAD:
             return EditorFailed(
                 error_code="invalid_tool_input",
-                message=f"The texts of this edit have more than {frames.MAX_PAYLOAD // (1 << 20)} MiB. Make smaller edits.",
+                message=f"The texts of this edit have more than {frames.MAX_PAYLOAD >> 20} MiB. Make smaller edits.",
             )
-        return _OUTCOME.validate_json(await self._ask({"op": "edit", "container": container_id}, payload))
+        return OUTCOME.validate_json(await self._ask({"op": "edit", "container": container_id}, payload))
 
     async def place(self, container_id: str, filename: str, size_bytes: int, content: AsyncIterator[bytes]) -> None:
         """See Host."""

@@ -122,6 +122,7 @@ class Command:
         self,
         language: str,
         source: bytes,
+        *,
         timeout: float,
         environment: dict[str, str],
         outputs: Outputs,
@@ -159,8 +160,7 @@ class Command:
             if source_file is not None:
                 os.close(source_file)
         self.streams = [
-            Stream(name, read, output_bytes)
-            for name, (read, _write) in zip(("stdout", "stderr"), pipes, strict=True)
+            Stream(name, read, output_bytes) for name, (read, _write) in zip(("stdout", "stderr"), pipes, strict=True)
         ]
         for stream in self.streams:
             os.set_blocking(stream.descriptor, False)
@@ -174,7 +174,7 @@ class Command:
                 return
             except OSError as error:
                 if attempt == 0 and error.errno == errno.EACCES:
-                    os.chmod(paths.HOME, 0o755)  # the user took it from themselves
+                    os.chmod(paths.HOME, 0o700)  # the user took it from themselves
         os.chdir("/")
         self.notes.append(f"{paths.HOME} could not be entered; the command ran in /.")
 
@@ -278,7 +278,7 @@ class Command:
 
 def reap() -> dict[int, int]:
     """Take leave of every child that ended: its id -> its wait status."""
-    ended = {}
+    ended: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

@@ -12,20 +12,8 @@ from typing import Any
 from . import paths
 from .failures import FULL, of_os_error
 from .hunk import hunk
+from .text_files import BOM, LARGEST_TEXT, Refused, read_regular, text_of
 from .viewing import view_directory, view_file
-
-LARGEST_TEXT = 16 * 1024 * 1024
-"""Bytes of a file that is edited or viewed as text."""
-
-BOM = "\ufeff"
-
-
-class Refused(Exception):
-    """The edit is not done and the file is as it was. ``code`` is one of the editor's (WIRE a.3)."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def edit(command: dict[str, Any], environment: dict[str, str]) -> dict[str, object]:
@@ -68,47 +56,13 @@ def _explain(path: str, error: OSError) -> dict[str, object]:
     return {"error_code": "invalid_tool_input", "message": f"{path} cannot be used: {reason}."}
 
 
-def _read(path: str, limit: int) -> tuple[bytes, os.stat_result]:
-    """A regular file's bytes. Pipes and devices are refused before anything is read from them."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(descriptor)
-        if stat.S_ISDIR(info.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "is a directory")
-        if not stat.S_ISREG(info.st_mode):
-            raise Refused("invalid_tool_input", f"{path} is no regular file (a pipe, socket or device).")
-        # Files of /proc say that they are empty, so what counts is what is read.
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise Refused(
-            "invalid_tool_input",
-            f"{path} is larger than {limit // (1024 * 1024)} MiB, too large for the editor. "
-            "Use bash (head, sed -n, grep) to look at parts of it.",
-        )
-    return data, info
-
-
-def text_of(data: bytes, path: str) -> str:
-    """The text of a file. Raises Refused when it is binary."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise Refused(
-            "invalid_tool_input",
-            f"{path} is a binary file (it is not UTF-8 text). Use bash or Python to look into it.",
-        )
-    return text
-
-
 def _view(path: str, command: dict[str, Any]) -> dict[str, object]:
     span = command.get("view_range")
     if os.path.isdir(path):
         if span is not None:
             raise Refused("invalid_tool_input", f"{path} is a directory; view_range is for text files.")
         return view_directory(path)
-    data, _info = _read(path, LARGEST_TEXT)
+    data, _info = read_regular(path, LARGEST_TEXT)
     return view_file(path, data, span)
 
 
@@ -168,7 +122,7 @@ def _str_replace(path: str, command: dict[str, Any]) -> dict[str, object]:
         raise Refused("invalid_tool_input", "old_str and new_str are the same: nothing would change.")
     old.encode(), new.encode()
     target = os.path.realpath(path)
-    data, info = _read(target, LARGEST_TEXT)
+    data, info = read_regular(target, LARGEST_TEXT)
     text = text_of(data, path)
     count = text.count(old)
     if count == 0 and "\r\n" in text:
@@ -191,7 +145,7 @@ def _str_replace(path: str, command: dict[str, Any]) -> dict[str, object]:
 
 
 def _lines_of(text: str, part: str) -> str:
-    numbers = []
+    numbers: list[str] = []
     at = text.find(part)
     while at >= 0 and len(numbers) < 10:
         numbers.append(str(text.count("\n", 0, at) + 1))

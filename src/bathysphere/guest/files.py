@@ -1,5 +1,6 @@
 """Placing an uploaded file into the container: under a temporary name, then in one step under its own."""
 
+import contextlib
 import os
 
 from . import paths
@@ -16,9 +17,7 @@ class Placing:
         self._missing = size
         try:
             paths.ensure_directory(paths.INPUT)
-            self._descriptor = os.open(
-                self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644
-            )
+            self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise of_os_error(f"Placing {filename}", error) from error
         self._filename = filename
@@ -55,7 +54,5 @@ class Placing:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        try:
+        with contextlib.suppress(OSError):  # already gone, or never made
             os.unlink(self._temporary)
-        except OSError:
-            pass  # already gone, or never made

@@ -4,6 +4,7 @@ The host asks over standard input and is answered over standard output. It sends
 a command runs, ``cancel`` is the only other one.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -114,12 +115,14 @@ class Guest:
                 return
             answer, data = self._carry_out(header, payload)
         except Failure as failure:
-            self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)})
+            self._refuse(number, failure)
         except OSError as error:
-            failure = of_os_error(f"The request {header['op']}", error)
-            self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)})
+            self._refuse(number, of_os_error(f"The request {header['op']}", error))
         else:
             self._send({"type": "reply", "id": number, **answer}, data)
+
+    def _refuse(self, number: int, failure: Failure) -> None:
+        self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)})
 
     def _carry_out(self, header: dict[str, Any], payload: bytes) -> tuple[dict[str, object], bytes]:
         op = header["op"]
@@ -168,12 +171,18 @@ class Guest:
         started = time.monotonic()
         try:
             command = Command(
-                header["language"], payload, header["timeout"], self._environment, self._outputs,
-                self._output_bytes, self._oom_score, send,
-            )  # fmt: skip
+                header["language"],
+                payload,
+                timeout=header["timeout"],
+                environment=self._environment,
+                outputs=self._outputs,
+                output_bytes=self._output_bytes,
+                oom_score=self._oom_score,
+                send=send,
+            )
         except CannotStart as error:
             send("stderr", str(error).encode(errors="replace"))
-            self._finished(number, 126, False, time.monotonic() - started, False, [])
+            self._finished(number, 126, time.monotonic() - started)
             return
         self._command, self._command_id = command, number
         for stream in command.streams:
@@ -187,8 +196,8 @@ class Guest:
             try:
                 if os.read(descriptor, READ):
                     return
-            except BlockingIOError:
-                return
+            except OSError:
+                return  # nothing there after all, or closed a moment ago to make room for newer ones
             self._background.remove(descriptor)
         elif self._command is not None and self._command.readable(stream):
             return
@@ -198,10 +207,8 @@ class Guest:
         os.close(descriptor)
 
     def _children(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._wakeup, 4096)
-        except BlockingIOError:
-            pass
         ended = reap()
         command = self._command
         if command is None or command.pid not in ended:
@@ -218,15 +225,19 @@ class Guest:
             self._poll.unregister(descriptor)
             os.close(descriptor)
         self._command = None
-        self._finished(self._command_id, code, command.timed_out, seconds, truncated, command.notes)
+        self._finished(self._command_id, code, seconds, command, truncated)
 
     def _finished(
-        self, number: int, code: int, timed_out: bool, seconds: float, truncated: bool, notes: list[str]
+        self, number: int, code: int, seconds: float, command: Command | None = None, truncated: bool = False
     ) -> None:
         report = {
-            "return_code": code, "timed_out": timed_out, "duration_seconds": seconds, "truncated": truncated,
-            "notes": notes, **self._outputs.collect(),
-        }  # fmt: skip
+            "return_code": code,
+            "timed_out": command is not None and command.timed_out,
+            "duration_seconds": seconds,
+            "truncated": truncated,
+            "notes": [] if command is None else command.notes,
+            **self._outputs.collect(),
+        }
         self._send({"type": "finished", "id": number}, json.dumps(report).encode())
 
 

@@ -1,5 +1,6 @@
 """Finding and ending processes inside the sandbox, where the guest is process 1 and sees them all."""
 
+import contextlib
 import os
 import signal
 import time
@@ -64,7 +65,5 @@ def kill_all() -> None:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it ended by itself

@@ -4,6 +4,6 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0])
 
-from guest.init import main  # noqa: E402
+from guest.init import main  # type: ignore[import-not-found]
 
 main()

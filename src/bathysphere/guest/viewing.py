@@ -3,6 +3,8 @@
 import base64
 import os
 
+from .text_files import BOM, Refused, text_of
+
 LARGEST_SHOWN = 256 * 1024
 """Bytes of text in one view; view_range shows the rest."""
 
@@ -17,10 +19,8 @@ MIB = 1024 * 1024
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
 
-def view_file(path: str, data: bytes, span: "list[int] | None") -> "dict[str, object]":
+def view_file(path: str, data: bytes, span: list[int] | None) -> dict[str, object]:
     """A file's content: base64 for images and PDF, else lines without numbers or a newline at the end."""
-    from .editor import BOM, Refused, text_of  # noqa: PLC0415  (these two files lean on each other)
-
     kind = _magic(data)
     if kind is not None:
         limit = LARGEST_IMAGE if kind == "image" else LARGEST_PDF
@@ -51,25 +51,21 @@ def view_file(path: str, data: bytes, span: "list[int] | None") -> "dict[str, ob
     return _viewed("text", content, len(shown), start, total)
 
 
-def _viewed(
-    kind: str, content: str, num_lines: "int | None", start: "int | None", total: "int | None"
-) -> "dict[str, object]":
+def _viewed(kind: str, content: str, num_lines: int | None, start: int | None, total: int | None) -> dict[str, object]:
     return {
         "kind": "viewed", "file_type": kind, "content": content,
         "num_lines": num_lines, "start_line": start, "total_lines": total,
     }  # fmt: skip
 
 
-def _magic(data: bytes) -> "str | None":
+def _magic(data: bytes) -> str | None:
     if data.startswith(_IMAGES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
         return "image"
     return "pdf" if data.startswith(b"%PDF-") else None
 
 
-def _range(path: str, span: "list[int] | None", total: int) -> tuple[int, int]:
+def _range(path: str, span: list[int] | None, total: int) -> tuple[int, int]:
     """First and last line to show, counted from 1; the last is cut to what there is."""
-    from .editor import Refused  # noqa: PLC0415
-
     if span is None:
         return 1, total
     start, end = span
@@ -84,7 +80,7 @@ def _range(path: str, span: "list[int] | None", total: int) -> tuple[int, int]:
     return start, total if end == -1 else min(end, total)
 
 
-def view_directory(path: str) -> "dict[str, object]":
+def view_directory(path: str) -> dict[str, object]:
     """Two levels of a directory, without hidden entries, each as a path; directories end in a slash."""
     lines = [path.rstrip("/") + "/"]
     for name, is_directory in _entries(path):

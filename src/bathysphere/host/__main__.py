@@ -62,7 +62,9 @@ def main() -> None:
     handler = logging.handlers.RotatingFileHandler(
         configuration.folder / "host.log", maxBytes=_LOG_BYTES, backupCount=1
     )
-    logging.basicConfig(handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     try:
         asyncio.run(Daemon(configuration).run(lambda: _tell({"ready": True})))
     except GroundError as error:

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bathysphere.containers.host import HostStatus
 from bathysphere.host import operations
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.contract import HostStatus
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.ground import Ground
 
@@ -53,9 +53,14 @@ class Daemon:
         await ground.prepare()
         self._ground = ground
         self._fleet = Fleet(
-            ground.engine, ground.stage, ground.disks, ground.cgroups, configuration.environment, configuration.limits,
-            configuration.host,
-        )  # fmt: skip
+            engine=ground.engine,
+            stage=ground.stage,
+            disks=ground.disks,
+            cgroups=ground.cgroups,
+            environment=configuration.environment,
+            limits=configuration.limits,
+            settings=configuration.host,
+        )
         server = await asyncio.start_unix_server(self._connected, sock=self._listen(), limit=256 * 1024)
         sweep = asyncio.create_task(ground.disks.sweep())
         try:
@@ -137,10 +142,11 @@ class Daemon:
         elif op == "shutdown":
             self._ending.set()
             await write_frame(writer, {"type": "done"})
+            await asyncio.Event().wait()  # the end of the connection tells that everything has ended
         elif self._ending.is_set():
             await write_frame(writer, {"type": "error", "error": "HostUnavailable", "message": "The host is ending."})
         else:
-            await operations.serve(self._fleet, self._configuration.limits, header, payload, reader, writer)
+            await operations.serve(self._fleet, self._configuration.limits, (header, payload), (reader, writer))
 
     def _status(self) -> dict[str, object]:
         status = self._ground.status(self._fleet.running)

@@ -12,8 +12,8 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from bathysphere.containers.host import DiskFull, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
+from bathysphere.host.contract import DiskFull, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.host.disks import Disk, DiskError, Disks
 from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, Sandbox
@@ -46,6 +46,7 @@ class Fleet:
 
     def __init__(
         self,
+        *,
         engine: Engine,
         stage: Stage,
         disks: Disks,
@@ -243,5 +244,3 @@ class Fleet:
 
 def _unknown(container_id: str) -> UnknownContainer:
     return UnknownContainer(f"There is no container {container_id} on this host; it was deleted or never made.")
-
-

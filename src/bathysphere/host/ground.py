@@ -7,10 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from bathysphere.containers.host import HostError, HostStatus
 from bathysphere.host import stage
 from bathysphere.host.cgroups import CgroupError, Cgroups, Hierarchies
 from bathysphere.host.configuration import Configuration
+from bathysphere.host.contract import HostError, HostStatus
 from bathysphere.host.disks import Disks
 from bathysphere.host.engines.base import Engine, EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
@@ -110,9 +110,14 @@ class Ground:
     async def _try(self) -> None:
         configuration = self._configuration
         fleet = Fleet(
-            self.engine, self.stage, self.disks, self.cgroups, configuration.environment, configuration.limits,
-            configuration.host,
-        )  # fmt: skip
+            engine=self.engine,
+            stage=self.stage,
+            disks=self.disks,
+            cgroups=self.cgroups,
+            environment=configuration.environment,
+            limits=configuration.limits,
+            settings=configuration.host,
+        )
         try:
             await fleet.create(_PROBE)
         finally:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bathysphere.containers.host import Command, DiskFull, EditorCommand, EditorOutcome, HostError, OutputGone, SandboxFailed
 from bathysphere.guest import frames
 from bathysphere.guest.outputs import printable
 from bathysphere.host.cgroups import Group
 from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.contract import (
+    Command,
+    DiskFull,
+    EditorCommand,
+    EditorOutcome,
+    HostError,
+    OutputGone,
+    SandboxFailed,
+)
 from bathysphere.host.fleet import Fleet
-from bathysphere.host.sandbox import GuestError, GuestRefusal, Report
+from bathysphere.host.sandbox import GuestError, GuestRefusal, Report, Sandbox, json_bytes
 from bathysphere.settings import SandboxLimits
 
 CLIENT_SECONDS = 120.0
@@ -40,7 +49,8 @@ class Request(BaseModel):
     size: Annotated[int, Field(ge=0)] = 0
 
 
-_OUTCOME: TypeAdapter[EditorOutcome] = TypeAdapter(Annotated[EditorOutcome, Field(discriminator="kind")])
+OUTCOME: TypeAdapter[EditorOutcome] = TypeAdapter(Annotated[EditorOutcome, Field(discriminator="kind")])
+"""Reads the JSON of an editor's outcome."""
 
 
 def valid_filename(name: str) -> bool:
@@ -48,19 +58,104 @@ def valid_filename(name: str) -> bool:
     return printable(name) and "/" not in name and name not in (".", "..")
 
 
-async def serve(
-    fleet: Fleet, limits: SandboxLimits, header: dict[str, Any], payload: bytes,
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
-) -> None:  # fmt: skip
-    """Carry out one request. Every answer ends with a frame ``done`` or ``error``. Raises ConnectionError."""
-    try:
-        request = Request.model_validate(header)
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of one connection, with what it is answered through."""
+
+    fleet: Fleet
+    limits: SandboxLimits
+    request: Request
+    payload: bytes
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def carry_out(self) -> None:
+        """Do what is asked and write the answer, except for its last frame. Raises HostError and ValueError."""
+        request = self.request
         if request.op == "create":
-            await fleet.create(request.container)
+            await self.fleet.create(request.container)
         elif request.op == "delete":
-            await fleet.delete(request.container)
+            await self.fleet.delete(request.container)
+        elif request.op == "execute":
+            await self._execute()
         else:
-            await _in_container(fleet, limits, request, payload, reader, writer)
+            async with self._turn() as (sandbox, _group):
+                if request.op == "read_output":
+                    await self._read_output(sandbox)
+                elif request.op == "edit":
+                    await self._edit(sandbox)
+                else:
+                    await self._place(sandbox)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[tuple[Sandbox, Group | None]]:
+        async with self.fleet.turn(self.request.container) as (sandbox, group):
+            try:
+                yield sandbox, group
+            except GuestRefusal as refusal:
+                raise _error_of(refusal) from refusal
+            except TimeoutError as error:
+                raise ConnectionAbortedError("the client neither sends nor takes anything") from error
+
+    async def _execute(self) -> None:
+        if len(self.payload) > LARGEST_SOURCE:
+            raise ValueError(f"The source has more than {LARGEST_SOURCE} bytes.")
+        command = Command(self.request.language, self.payload.decode(), self.request.timeout_seconds)
+        gone = asyncio.Event()
+        watch = asyncio.create_task(_watch(self.reader, gone))
+        try:
+            async with self._turn() as (sandbox, group):
+                if gone.is_set():
+                    return
+                before = group.usage() if group else None
+                if group:
+                    group.reset_peak()
+                report = await sandbox.execute(command, gone, self._output, self.limits.output_bytes)
+                finished = _finished(report, self.limits, group, before)
+            await write_frame(self.writer, {"type": "finished"}, json_bytes(finished))
+        finally:
+            watch.cancel()
+
+    def _output(self, stream: str, data: bytes) -> None:
+        # Bounded by what is kept of a command's output, so nobody has to wait here for a slow client.
+        self.writer.write(frames.encode({"type": "output", "stream": stream}, data))
+
+    async def _read_output(self, sandbox: Sandbox) -> None:
+        async for chunk in sandbox.read_output(self.request.handle):
+            async with asyncio.timeout(CLIENT_SECONDS):
+                await write_frame(self.writer, {"type": "data"}, chunk)
+
+    async def _edit(self, sandbox: Sandbox) -> None:
+        EditorCommand.model_validate_json(self.payload)
+        outcome = await sandbox.edit(self.payload)
+        try:
+            OUTCOME.validate_json(outcome)
+        except ValidationError as error:
+            raise GuestError("the guest does not keep to the protocol") from error
+        async with asyncio.timeout(CLIENT_SECONDS):
+            await write_frame(self.writer, {"type": "outcome"}, outcome)
+
+    async def _place(self, sandbox: Sandbox) -> None:
+        request = self.request
+        if not valid_filename(request.filename):
+            raise ValueError(
+                f"{request.filename!r} cannot be a file's name in a container: 1 to 255 bytes of UTF-8, no slash, no "
+                "control characters."
+            )
+        await sandbox.place(request.filename, request.size, _content(self.reader, request.size))
+
+
+async def serve(
+    fleet: Fleet,
+    limits: SandboxLimits,
+    frame: tuple[dict[str, Any], bytes],
+    streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+) -> None:
+    """Carry out one request. Every answer ends with a frame ``done`` or ``error``. Raises ConnectionError."""
+    header, payload = frame
+    reader, writer = streams
+    try:
+        await Call(fleet, limits, Request.model_validate(header), payload, reader, writer).carry_out()
     except ValidationError as error:
         await _fail(writer, "ValueError", f"The request is not valid: {error.errors()[0]['msg']}")
     except (HostError, ValueError) as error:
@@ -75,65 +170,9 @@ async def _fail(writer: asyncio.StreamWriter, name: str, message: str) -> None:
     await write_frame(writer, {"type": "error", "error": name, "message": message[:8000]})
 
 
-async def _in_container(
-    fleet: Fleet, limits: SandboxLimits, request: Request, payload: bytes,
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
-) -> None:  # fmt: skip
-    gone = asyncio.Event()
-    watch = asyncio.create_task(_watch(reader, gone)) if request.op == "execute" else None
-    try:
-        async with fleet.turn(request.container) as (sandbox, group):
-            if gone.is_set():
-                return
-            try:
-                if request.op == "execute":
-                    command = Command(request.language, payload.decode(), request.timeout_seconds)
-                    if len(payload) > LARGEST_SOURCE:
-                        raise ValueError(f"The source has more than {LARGEST_SOURCE} bytes.")
-                    before = group.usage() if group else None
-                    if group:
-                        group.reset_peak()
-
-                    def output(stream: str, data: bytes) -> None:
-                        # Bounded by what is kept of a command's output, so nobody has to wait here.
-                        writer.write(frames.encode({"type": "output", "stream": stream}, data))
-
-                    report = await sandbox.execute(command, gone, output, limits.output_bytes)
-                    finished = _finished(report, limits, group, before)
-                    await write_frame(writer, {"type": "finished"}, json.dumps(finished).encode())
-                elif request.op == "read_output":
-                    async for chunk in sandbox.read_output(request.handle):
-                        async with asyncio.timeout(CLIENT_SECONDS):
-                            await write_frame(writer, {"type": "data"}, chunk)
-                elif request.op == "edit":
-                    EditorCommand.model_validate_json(payload)
-                    outcome = await sandbox.edit(payload)
-                    try:
-                        _OUTCOME.validate_json(outcome)
-                    except ValidationError as error:
-                        raise GuestError("the guest does not keep to the protocol") from error
-                    await write_frame(writer, {"type": "outcome"}, outcome)
-                else:
-                    if not valid_filename(request.filename):
-                        raise ValueError(
-                            f"{request.filename!r} cannot be a file's name in a container: 1 to 255 bytes of UTF-8, no "
-                            "slash, no control characters."
-                        )
-                    await sandbox.place(request.filename, request.size, _content(reader, request.size))
-            except GuestRefusal as refusal:
-                raise _error_of(refusal) from refusal
-            except TimeoutError as error:
-                raise ConnectionAbortedError("the client takes nothing") from error
-    finally:
-        if watch is not None:
-            watch.cancel()
-
-
 async def _watch(reader: asyncio.StreamReader, gone: asyncio.Event) -> None:
-    try:
+    with contextlib.suppress(OSError):
         await reader.read(1)
-    except OSError:
-        pass
     gone.set()
 
 

@@ -6,6 +6,7 @@ The daemon has one thread only, so that a fork always copies a consistent proces
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -44,7 +45,7 @@ def launch(program: Launch) -> int:
     if pid == 0:
         try:
             _become(program)
-        except BaseException as error:  # noqa: BLE001  nothing may return into the daemon's code from here
+        except BaseException as error:  # nothing may return into the daemon's code from here
             try:
                 os.write(program.descriptors[2], f"{program.argv[0]} could not be started: {error}\n".encode())
             finally:
@@ -75,7 +76,7 @@ def _become(program: Launch) -> None:
         os.setresuid(program.identity.uid, program.identity.uid, program.identity.uid)
     os.chdir("/")
     os.umask(0o022)
-    os.execve(program.argv[0], list(program.argv), {})
+    os.execve(program.argv[0], list(program.argv), {})  # noqa: S606
 
 
 class Process:
@@ -84,33 +85,22 @@ class Process:
     def __init__(self, pid: int) -> None:
         """Raises ProcessLookupError when there is none."""
         self.pid = pid
+        self.exit_code: int | None = None
+        """How it ended, when it was our child."""
         self._descriptor = os.pidfd_open(pid)
 
     def kill(self) -> None:
         """SIGKILL. No error when it has ended."""
         if self._descriptor >= 0:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     async def ended(self) -> None:
         """Wait until the process has ended, and take leave of it if it is our child."""
         if self._descriptor < 0:
             return
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        copy = os.dup(self._descriptor)
-        loop.add_reader(copy, lambda: waiter.done() or waiter.set_result(None))
-        try:
-            await waiter
-        finally:
-            loop.remove_reader(copy)
-            os.close(copy)
-        try:
-            os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass  # not our child, or already taken leave of
+        await readable(self._descriptor)
+        self.exit_code = _take_leave(self.pid) if self.exit_code is None else self.exit_code
 
     def close(self) -> None:
         """Let go of the process."""
@@ -119,20 +109,44 @@ class Process:
             self._descriptor = -1
 
 
+def _settle(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until there is something to read, or the end. For a held process: until it has ended."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    # A copy, because the loop can watch one descriptor for one party only.
+    copy = os.dup(descriptor)
+    loop.add_reader(copy, _settle, waiter)
+    try:
+        await waiter
+    finally:
+        loop.remove_reader(copy)
+        os.close(copy)
+
+
+def _take_leave(pid: int) -> int | None:
+    """The exit code of a child that has ended; None when it is not our child or was taken leave of before."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
 async def run(argv: Sequence[str]) -> int:
-    """Run a trusted program quietly to its end; its wait status as an exit code."""
+    """Run a trusted program quietly to its end; its exit code."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
         pid = launch(Launch(argv, [null, null, null]))
     finally:
         os.close(null)
     process = Process(pid)
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(process._descriptor, lambda: waiter.done() or waiter.set_result(None))
     try:
-        await waiter
+        await process.ended()
     finally:
-        loop.remove_reader(process._descriptor)
         process.close()
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return 1 if process.exit_code is None else process.exit_code

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bathysphere.containers.host import Command
 from bathysphere.guest import frames
 from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.contract import Command
 from bathysphere.host.engines.base import RunningSandbox
 from bathysphere.settings import SandboxLimits
 
@@ -62,7 +62,9 @@ class Report(_Strict):
     duration_seconds: Annotated[float, Field(ge=0)]
     truncated: bool
     notes: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=20)]
-    files: Annotated[list[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], _Name, _Size]], Field(max_length=10000)]
+    files: Annotated[
+        list[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], _Name, _Size]], Field(max_length=10000)
+    ]
     left_out: Annotated[
         list[tuple[_Name, _Size, Literal["too_large", "too_many", "unreadable_name", "unreadable"], bool]],
         Field(max_length=100),

@@ -50,9 +50,7 @@ def set_private(image: Path, disks: Path, busy: list[Path]) -> Stage:
         raise StageError(f"None of {', '.join(_CANDIDATES)} is free to be covered by the daemon's private stage.")
     try:
         syscalls.unshare_mounts()
-        syscalls.mount(
-            None, place, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=8m"
-        )
+        syscalls.mount(None, place, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=8m")
         stage = Stage(place / "image", place / "guest", place / "disks")
         _copy_guest(stage.guest)
         _show(image, stage.image, read_only=True)

@@ -65,7 +65,7 @@ def build(
                 install_wheels(definition, root, downloads, progress)
         with _stage(work, "finish", root, progress, "Finishing (3/3)") as wanted:
             if wanted:
-                _finish_inside(root, progress)
+                _finish_inside(root, definition, progress)
                 settle(root, definition)
         image = _name(work, images, definition, "mmdebstrap")
         if not keep_downloads:
@@ -163,7 +163,7 @@ def _stage(work: Path, name: str, root: Path, progress: Progress, title: str) ->
     progress.end(tree_bytes(root))
 
 
-def _finish_inside(root: Path, progress: Progress) -> None:
+def _finish_inside(root: Path, definition: Definition, progress: Progress) -> None:
     inside = root / _INSIDE
     _remove_tree(inside)
     package = inside / "bathysphere" / "image"
@@ -171,7 +171,7 @@ def _finish_inside(root: Path, progress: Progress) -> None:
     shutil.copy(_SOURCE.parent / "__init__.py", inside / "bathysphere")
     for name in _GUEST_CODE:
         shutil.copy(_SOURCE / name, package)
-    shutil.copytree(_SOURCE / "definition", package / "definition")
+    shutil.copytree(definition.directory, package / "definition")
     # The digest counts this file too.
     shutil.copy(_SOURCE / "settling.py", package)
     script = (
@@ -190,9 +190,11 @@ def _finish_inside(root: Path, progress: Progress) -> None:
 def _name(work: Path, images: Path, definition: Definition, origin: str) -> Image:
     root = work / ROOTFS
     if problems := shortcomings(root, definition):
+        # Nothing to go on from: the next build starts anew.
+        _remove_tree(work)
         raise ImageError(
-            f"The tree is not a complete image: {'; '.join(problems)}. "
-            f"Remove {work} and build it again with this version of bathysphere."
+            f"The tree is not a complete image and was removed: {'; '.join(problems)}. "
+            "Build it again with this version of bathysphere."
         )
     manifest = {
         "digest": definition.digest,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bathysphere.host.engines.base import EngineError, SandboxSpec
-from bathysphere.host.processes import Launch, Process, launch
+from bathysphere.host.processes import Launch, Process, launch, readable
 
 INSIDE_UID = 1000
 """The user that the sandbox's programs see themselves as; ``user`` in the image's /etc/passwd."""
@@ -22,6 +22,12 @@ _OWN_PLACES = {"home", "tmp", "files", "guest", "proc", "dev", "run", "sys", "sk
 """What is never taken from the image's root directory."""
 
 _PYTHONS = ("usr/bin/python3.11", "usr/local/bin/python3.11", "usr/bin/python3", "usr/local/bin/python3")
+
+_NAMESPACES = (
+    *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+    *("--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID), "--hostname", "container"),
+    *("--cap-drop", "ALL", "--new-session", "--die-with-parent", "--as-pid-1"),
+)
 
 _PIPE_BYTES = 256 * 1024
 _COMPLAINT = 4096
@@ -68,7 +74,7 @@ class Bubblewrap:
                 if entry.name in _OWN_PLACES:
                     continue
                 if entry.is_symlink():
-                    arguments += ["--symlink", os.readlink(entry), f"/{entry.name}"]
+                    arguments += ["--symlink", str(entry.readlink()), f"/{entry.name}"]
                 elif entry.is_dir():
                     arguments += ["--ro-bind", str(entry), f"/{entry.name}"]
             python = next((name for name in _PYTHONS if (image / name).is_file()), None)
@@ -82,18 +88,16 @@ class Bubblewrap:
         size = str(spec.shared_memory_bytes)
         arguments = [
             self._program,
-            "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-            "--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID), "--hostname", "container",
-            "--cap-drop", "ALL", "--new-session", "--die-with-parent", "--as-pid-1",
+            *_NAMESPACES,
             *image,
-            "--proc", "/proc", "--dev", "/dev",
-            "--perms", "1777", "--size", size, "--tmpfs", "/dev/shm",
-            "--perms", "0755", "--size", size, "--tmpfs", "/run",
-            "--bind", str(spec.disk / "home"), "/home/user",
-            "--bind", str(spec.disk / "tmp"), "/tmp",
-            "--bind", str(spec.disk / "files"), "/files",
-            "--ro-bind", str(spec.guest), "/guest/guest",
-        ]  # fmt: skip
+            *("--proc", "/proc", "--dev", "/dev"),
+            *("--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"),  # noqa: S108
+            *("--perms", "0755", "--size", size, "--tmpfs", "/run"),
+            *("--bind", str(spec.disk / "home"), "/home/user"),
+            *("--bind", str(spec.disk / "tmp"), "/tmp"),  # noqa: S108
+            *("--bind", str(spec.disk / "files"), "/files"),
+            *("--ro-bind", str(spec.guest), "/guest/guest"),
+        ]
         for outside, inside in spec.extra.items():
             arguments += ["--ro-bind", str(outside), inside]
         arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--"]
@@ -107,7 +111,7 @@ class Bubblewrap:
         for end in (in_write, out_write):
             fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
-            with spec.group.entrances() if spec.group else _NoEntrances() as join:
+            with spec.group.entrances() if spec.group else contextlib.nullcontext(()) as join:
                 pid = launch(
                     Launch(
                         arguments,
@@ -148,17 +152,11 @@ class BubblewrapSandbox:
         try:
             os.set_blocking(info, False)
             text = b""
-            loop = asyncio.get_running_loop()
             while True:
                 try:
                     data = os.read(info, 4096)
                 except BlockingIOError:
-                    ready: asyncio.Future[None] = loop.create_future()
-                    loop.add_reader(info, lambda ready=ready: ready.done() or ready.set_result(None))  # type: ignore[misc]
-                    try:
-                        await ready
-                    finally:
-                        loop.remove_reader(info)
+                    await readable(info)
                     continue
                 text += data
                 if not data or b"}" in text:
@@ -173,11 +171,9 @@ class BubblewrapSandbox:
         """See RunningSandbox."""
         if self._closed:
             return
-        try:
+        with contextlib.suppress(TimeoutError):
             # bubblewrap tells the number of process 1 within milliseconds, or ends.
             await asyncio.wait_for(self._find_first(), 5)
-        except TimeoutError:
-            pass
         if self._first is not None:
             self._first.kill()
             await self._first.ended()
@@ -211,11 +207,3 @@ class BubblewrapSandbox:
         self._monitor.close()
         if self._first is not None:
             self._first.close()
-
-
-class _NoEntrances:
-    def __enter__(self) -> list[int]:
-        return []
-
-    def __exit__(self, *_: object) -> None:
-        return None
