@@ -1,6 +1,7 @@
 """The SDK's own loop over a plain client tool."""
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -22,7 +23,7 @@ def get_weather(city: str) -> str:
 
 client: Any = Anthropic()
 runner = client.beta.messages.tool_runner(
-    model="claude-sonnet-4-5",
+    model=os.environ.get("MODEL", "claude-sonnet-4-5"),
     max_tokens=1024,
     system="Be brief.",
     messages=[{"role": "user", "content": "What is the weather in Oslo and in Rome?"}],

@@ -14,7 +14,7 @@ const streamedContainers: Record<string, unknown> = {};
 async function ask(name: string, content: unknown, more: object = {}): Promise<any> {
   const betas = namespace === "beta" ? { betas: ["code-execution-2025-08-25", "files-api-2025-04-14"] } : {};
   const body = {
-    model: "claude-sonnet-4-5",
+    model: process.env.MODEL ?? "claude-sonnet-4-5",
     max_tokens: 4096,
     messages: [{ role: "user", content }],
     tools,
