@@ -156,6 +156,10 @@ class Guest:
         for name, value in header["rlimits"].items():
             kind = getattr(resource, f"RLIMIT_{name}")
             resource.setrlimit(kind, (value, value))
+        if header["fresh"]:
+            from .skeleton import fill_home  # noqa: PLC0415  (once in a container's life)
+
+            fill_home()
 
     def _abort_placing(self) -> None:
         if self._placing is not None:
