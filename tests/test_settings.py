@@ -44,7 +44,7 @@ def test_what_cannot_be_used_is_refused_by_name(tmp_path: Path, text: str, named
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="nowhere.toml"):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml"):
         Settings.load(tmp_path / "nowhere.toml")
 
 
