@@ -16,7 +16,10 @@ from starlette.responses import StreamingResponse
 from bathysphere.api import errors, files
 from bathysphere.api.auth import Caller
 from bathysphere.api.services import Services
-from bathysphere.settings import Settings
+from bathysphere.containers.containers import Containers
+from bathysphere.containers.local import LocalHost
+from bathysphere.models.configured import ConfiguredModels
+from bathysphere.settings import ModelSettings, Settings
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.sweep import sweep
@@ -41,7 +44,11 @@ def application(data: Path, settings: Settings) -> FastAPI:
         database = await Database.open(data)
         blobs = await LocalBlobs.open_folder(data / "blobs")
         await sweep(database, blobs)
-        app.state.services = Services(settings, database, blobs)
+        # A host that is never called is never started.
+        host = LocalHost(data, settings, data / "image")
+        models = await ConfiguredModels.open((ModelSettings(backend="demo"),))
+        containers = Containers(database, blobs, host, settings)
+        app.state.services = Services(settings, database, blobs, host, models, containers)
         yield
         await database.close()
 
