@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,4 +76,6 @@ def application(data: Path, settings: Settings) -> FastAPI:
 if __name__ == "__main__":
     _, data, settings, descriptor = sys.argv
     app = application(Path(data), Settings.load(Path(settings)))
-    uvicorn.run(app, fd=int(descriptor), log_level="warning")
+    # Not ``fd=``: that takes the listener for a Unix socket, and leaves Nagle's algorithm on.
+    listener = socket.socket(fileno=int(descriptor))
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
