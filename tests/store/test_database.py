@@ -141,7 +141,7 @@ async def test_a_cancelled_request_finishes_its_transaction_and_keeps_nobody_out
     await asyncio.sleep(0)
     native.cancel()
     await asyncio.wait([native])
-    await write("after")
+    await write("z")
     async with database.reading() as session:
         counts = await session.scalars(text("SELECT count(*) FROM organizations GROUP BY substr(id, 1, 1)"))
     assert set(counts) == {5}, "each transaction is there as a whole or not at all"
