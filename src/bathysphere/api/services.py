@@ -8,6 +8,9 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from bathysphere.containers.containers import Containers
+from bathysphere.containers.host import Host
+from bathysphere.models.configured import ConfiguredModels
 from bathysphere.settings import Settings
 from bathysphere.store.blobs import Blobs
 from bathysphere.store.database import Database
@@ -20,6 +23,9 @@ class Services:
     settings: Settings
     database: Database
     blobs: Blobs
+    host: Host
+    models: ConfiguredModels
+    containers: Containers
 
 
 async def services(connection: HTTPConnection) -> Services:
