@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 
 from bathysphere.api import errors, files
 from bathysphere.api.auth import Caller
-from bathysphere.api.services import Services
+from bathysphere.api.services import Storage
 from bathysphere.settings import Settings
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
@@ -42,7 +42,7 @@ def application(data: Path, settings: Settings) -> FastAPI:
         database = await Database.open(data)
         blobs = await LocalBlobs.open_folder(data / "blobs")
         await sweep(database, blobs)
-        app.state.services = Services(settings, database, blobs)
+        app.state.services = Storage(settings, database, blobs)
         yield
         await database.close()
 
