@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,11 +16,8 @@ from starlette.responses import StreamingResponse
 
 from bathysphere.api import errors, files
 from bathysphere.api.auth import Caller
-from bathysphere.api.services import Services
-from bathysphere.containers.containers import Containers
-from bathysphere.containers.local import LocalHost
-from bathysphere.models.configured import ConfiguredModels
-from bathysphere.settings import ModelSettings, Settings
+from bathysphere.api.services import Storage
+from bathysphere.settings import Settings
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.sweep import sweep
@@ -44,11 +42,7 @@ def application(data: Path, settings: Settings) -> FastAPI:
         database = await Database.open(data)
         blobs = await LocalBlobs.open_folder(data / "blobs")
         await sweep(database, blobs)
-        # A host that is never called is never started.
-        host = LocalHost(data, settings, data / "image")
-        models = await ConfiguredModels.open((ModelSettings(backend="demo"),))
-        containers = Containers(database, blobs, host, settings)
-        app.state.services = Services(settings, database, blobs, host, models, containers)
+        app.state.services = Storage(settings, database, blobs)
         yield
         await database.close()
 
@@ -82,4 +76,6 @@ def application(data: Path, settings: Settings) -> FastAPI:
 if __name__ == "__main__":
     _, data, settings, descriptor = sys.argv
     app = application(Path(data), Settings.load(Path(settings)))
-    uvicorn.run(app, fd=int(descriptor), log_level="warning")
+    # Not ``fd=``: that takes the listener for a Unix socket, and leaves Nagle's algorithm on.
+    listener = socket.socket(fileno=int(descriptor))
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

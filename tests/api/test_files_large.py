@@ -98,7 +98,6 @@ def test_300_mb_go_in_and_out_in_less_than_50_mb_of_memory(start: Start) -> None
         downloading = memory.growth()
         for file_id in (made.id, produced.id):
             official.files.delete(file_id)
-    print(f"growth while uploading {uploading / MB:.1f} MB, while downloading {downloading / MB:.1f} MB")
     assert uploading < 50 * MB
     assert downloading < 50 * MB
     assert [path.stat().st_size for path in stored_files(server)] == [1]
