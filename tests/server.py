@@ -146,15 +146,7 @@ def running_server(
 
     port = _free_port()
     arguments = ["serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(data), "--config", str(config)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            env=surroundings,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = _start([*COMMAND, *arguments], surroundings, log)
     server = Server(process, port, data, log, range(first_uid, first_uid + UIDS_PER_SERVER), environment=surroundings)
     try:
         _wait_until_ready(server)
@@ -162,10 +154,29 @@ def running_server(
         server.other_key = create_key(data, surroundings, "--workspace", "other")
         yield server
     except BaseException:
-        process.kill()
-        process.wait()
+        server.process.kill()
+        server.process.wait()
         raise
     stop(server)
+
+
+def start_again(server: Server) -> None:
+    """Start a server that was killed, with the same command and the same data, and wait until it answers."""
+    assert isinstance(server.process.args, list)
+    server.process = _start(server.process.args, server.environment, server.log)
+    _wait_until_ready(server)
+
+
+def _start(command: list[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def stop(server: Server) -> None:
