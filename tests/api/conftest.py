@@ -35,7 +35,8 @@ class Server:
         headers = {"x-api-key": key or self.key}
         if beta is not None:
             headers["anthropic-beta"] = beta
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=60)
+        # Plain HTTP: loading the certificates of the world takes longer than most tests.
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=60, verify=False)
 
     def new_key(self, workspace: str) -> str:
         """A key of a workspace, made while the server runs."""
@@ -59,18 +60,24 @@ Start = Callable[..., Server]
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a server: ``start(data=None, **limits)``; all end with the module."""
+    """Start a server: ``start(data=None, file_size_limit=None, **limits)``; all end with the module.
+
+    ``file_size_limit``: no file of the process may grow beyond it, in bytes; to the server that is a full disk.
+    """
     with ExitStack() as stack:
 
-        def start(data: Path | None = None, **limits: int) -> Server:
+        def start(data: Path | None = None, file_size_limit: int | None = None, **limits: int) -> Server:
             data = data or tmp_path_factory.mktemp("data")
             key = make_key(data, "default")
             listener = socket.create_server(("127.0.0.1", 0))
             port = listener.getsockname()[1]
             settings = data / "test.toml"
             settings.write_text("[limits]\n" + "".join(f"{name} = {value}\n" for name, value in limits.items()))
+            command = [sys.executable, "-m", "tests.api.files_server", str(data), str(settings), str(listener.fileno())]
+            if file_size_limit is not None:
+                command = ["prlimit", f"--fsize={file_size_limit}", *command]
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.api.files_server", str(data), str(settings), str(listener.fileno())],
+                command,
                 pass_fds=[listener.fileno()],
                 cwd=Path(__file__).parents[2],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

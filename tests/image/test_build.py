@@ -33,10 +33,12 @@ PACKAGES = ["fontconfig", "fonts-dejavu-core", "python3"]
 def small(definition: Definition, tmp_path: Path) -> Definition:
     directory = Path(shutil.copytree(definition.directory, tmp_path / "definition"))
     (directory / "debian-packages.txt").write_text("\n".join(PACKAGES) + "\n")
-    pins = re.findall(r"^(\S+)==(\S+ \\\n(?:    --hash=\S+(?: \\)?\n)+)", definition.wheels_file.read_text(), re.MULTILINE)
+    pinned = definition.wheels_file.read_text()
+    pins = re.findall(r"^(\S+)==(\S+ \\\n(?:    --hash=\S+(?: \\)?\n)+)", pinned, re.MULTILINE)
     (directory / "wheels.txt").write_text("".join(f"{name}=={pin}" for name, pin in pins if name in LIBRARIES))
     data = (directory / "image.toml").read_text()
-    data = re.sub(r"\[required\]\ncommands = \[.*?\n\]", '[required]\ncommands = ["bash", "python"]', data, flags=re.DOTALL)
+    required = '[required]\ncommands = ["bash", "python"]'
+    data = re.sub(r"\[required\]\ncommands = \[.*?\n\]", required, data, flags=re.DOTALL)
     (directory / "image.toml").write_text(data)
     return Definition.load(directory)
 
@@ -71,7 +73,7 @@ def at_work_in(images: Path) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().decode(errors="replace")
-            place = os.readlink(process / "root")
+            place = str((process / "root").readlink())
         except OSError:
             continue
         if str(images) in words or place.startswith(str(images)):

@@ -15,37 +15,12 @@ from bathysphere.image.definition import Definition
 from bathysphere.image.errors import ImageError
 from bathysphere.image.finishing import finish
 from bathysphere.image.settling import settle
-
-
-def write(root: Path, path: str, text: str = "", mode: int = 0o644) -> Path:
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    file.chmod(mode)
-    return file
+from tests.image.likeness import write
 
 
 @pytest.fixture
-def root(tmp_path: Path, definition: Definition) -> Path:
-    """A tree that has, by the look of it, all that the definition asks for."""
-    root = tmp_path / "rootfs"
-    for directory in ("usr/bin", "usr/local/bin", "etc"):
-        (root / directory).mkdir(parents=True)
-    (root / "bin").symlink_to("usr/bin")
-    write(root, "etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
-    for name in {*definition.required_commands, *(Path(name).name for name in definition.commands.values())}:
-        write(root, f"usr/bin/{name}", "#!/bin/sh\n", 0o755)
-    write(root, "usr/bin/python3.11", "", 0o755)
-    site = definition.site_packages.lstrip("/")
-    for name, version in definition.wheels.items():
-        write(root, f"{site}/{name.replace('-', '_')}-{version}.dist-info/METADATA")
-    scripts = "[console_scripts]\ntqdm = tqdm.cli:main\nodd = odd.commands:Command.run [extra]\n[other]\nx = y\n"
-    write(root, f"{site}/tqdm-{definition.wheels['tqdm']}.dist-info/entry_points.txt", scripts)
-    records = "".join(
-        f"Package: {name}\nStatus: install ok installed\nVersion: 1\n\n" for name in definition.packages
-    )
-    write(root, "var/lib/dpkg/status", records + "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n")
-    return root
+def root(likeness: Path) -> Path:
+    return likeness
 
 
 def test_a_finished_and_settled_tree_is_complete(root: Path, definition: Definition) -> None:

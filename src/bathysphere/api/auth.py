@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 
-from bathysphere.api.services import Serving
+from bathysphere.api.services import Storing
 from bathysphere.store import keys
 from bathysphere.store.keys import Identity
 from bathysphere.wire.errors import AuthenticationFailed
@@ -15,12 +15,12 @@ from bathysphere.wire.errors import AuthenticationFailed
 _HOW: Final = "Send a key of this server in the x-api-key header, or as Authorization: Bearer <key>."
 
 
-async def authenticate(request: Request, serving: Serving) -> Identity:
+async def authenticate(request: Request, storing: Storing) -> Identity:
     """Whose key the request carries. The answer, whatever it will be, names the organisation and workspace (WIRE j).
 
     Raises AuthenticationFailed.
     """
-    identity = await keys.authenticate(serving.database, presented_secret(request.headers))
+    identity = await keys.authenticate(storing.database, presented_secret(request.headers))
     if identity is None:
         raise AuthenticationFailed(
             "invalid x-api-key: the key is not known to this server, or has been disabled. "

@@ -93,12 +93,22 @@ def import_tree(
             with tarfile.open(tar) as archive:
                 unpack(archive, root)
             settle(root, definition)
-            progress.end(tree_bytes(root))
-            return _name(work, images, definition, "import")
+            image = _name(work, images, definition, "import")
+        except tarfile.ReadError as error:
+            progress.fail()
+            raise ImageError(
+                f"{tar} is no tar file, or not a whole one: export the container again (docs/image.md)."
+            ) from error
         except (OSError, tarfile.TarError) as error:
+            progress.fail()
             raise ImageError(f"{tar} could not be brought in: {error}") from error
+        except BaseException:
+            progress.fail()
+            raise
         finally:
             _remove_tree(work)
+        progress.end(tree_bytes(image.root))
+        return image
 
 
 def _defaults(
@@ -157,7 +167,7 @@ def _stage(work: Path, name: str, root: Path, progress: Progress, title: str) ->
     try:
         yield True
     except BaseException:
-        progress.end()
+        progress.fail()
         raise
     done.touch()
     progress.end(tree_bytes(root))
