@@ -96,8 +96,8 @@ class Server:
 def _open_files(process: Path) -> list[Path]:
     files = []
     for descriptor in (process / "fd").iterdir():
-        # Closed meanwhile, or of a process that not even root may look into.
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+        # Closed meanwhile, of a process that not even root may look into, or with a path too long to be told.
+        with contextlib.suppress(OSError):
             files.append(descriptor.readlink())
     return files
 
