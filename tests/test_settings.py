@@ -54,7 +54,7 @@ def tables() -> Iterator[tuple[str, type[BaseModel]]]:
         yield name, kind
 
 
-@pytest.mark.parametrize(("name", "table"), tables())
+@pytest.mark.parametrize(("name", "table"), list(tables()))
 def test_every_setting_is_documented_with_its_default(name: str, table: type[BaseModel]) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     section = text.partition(f"`[{name}]`" if name != "models" else "`[[models]]`")[2].partition("\n## ")[0]

@@ -43,6 +43,7 @@ class Guest:
         self._environment: dict[str, str] = {}
         self._outputs = Outputs(0, 0)
         self._output_bytes = 0
+        self._max_processes = 0
         self._wakeup, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -152,6 +153,7 @@ class Guest:
     def _start(self, header: dict[str, Any]) -> None:
         self._environment = {**header["environment"], "INPUT_DIR": "/files/input"}
         self._output_bytes = header["output_bytes"]
+        self._max_processes = header["processes"]
         self._outputs = Outputs(header["captured_files"], header["captured_file_bytes"])
         for name, value in header["rlimits"].items():
             kind = getattr(resource, f"RLIMIT_{name}")
@@ -181,6 +183,7 @@ class Guest:
                 environment=self._environment,
                 outputs=self._outputs,
                 output_bytes=self._output_bytes,
+                max_processes=self._max_processes,
                 oom_score=self._oom_score,
                 send=send,
             )

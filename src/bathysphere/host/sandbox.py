@@ -131,6 +131,7 @@ class Sandbox:
                 "output_bytes": limits.output_bytes,
                 "captured_files": limits.captured_files,
                 "captured_file_bytes": limits.captured_file_bytes,
+                "processes": limits.processes,
                 "rlimits": rlimits,
                 "fresh": fresh,
             },
