@@ -37,10 +37,7 @@ def upstreams_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def upstreams(upstreams_of_the_session: Upstreams) -> Upstreams:
     """The upstreams with an empty script and no recorded requests."""
-    upstream = upstreams_of_the_session.upstream
-    upstream.requests.clear()
-    upstream.respond = None
-    upstream.clear()
+    upstreams_of_the_session.upstream.clear()
     return upstreams_of_the_session
 
 

@@ -214,14 +214,6 @@ def test_python_only_tool_version(server: Server) -> None:
     }
 
 
-@pytest.mark.parametrize("version", ["20250522", "20250825"])
-def test_tool_versions(server: Server, version: str) -> None:
-    tools = [CODE_EXECUTION | {"type": f"code_execution_{version}"}]
-    message = ask(server, "```bash\necho works\n```", tools=tools)
-    expectations.check_finished(message)
-    assert expectations.output(message) == "works\n"
-
-
 def test_response_headers(server: Server, tmp_path: Path) -> None:
     answer = get(server, "/v1/files")
     assert answer.headers["request-id"].startswith("req_")

@@ -14,7 +14,9 @@ def names(seen: Outcome) -> list[str]:
 
 
 async def test_output_directory_and_working_directory(container: Container) -> None:
-    seen = await container.bash("echo a > $OUTPUT_DIR/a.txt; echo .h > $OUTPUT_DIR/.h; echo b > b.txt; echo c > /tmp/c.txt")
+    seen = await container.bash(
+        "echo a > $OUTPUT_DIR/a.txt; echo .h > $OUTPUT_DIR/.h; echo b > b.txt; echo c > /tmp/c.txt"
+    )
     assert names(seen) == [".h", "a.txt", "b.txt"]
     assert [file.size_bytes for file in seen.finished.files] == [3, 2, 2]
     assert [await container.read(file.handle) for file in seen.finished.files] == [b".h\n", b"a\n", b"b\n"]

@@ -65,7 +65,7 @@ async function combinedOperations(): Promise<any> {
 
 async function containerReuse(): Promise<any[]> {
   const first = await ask("reuse_first", "Write a file with a random number and save it to '/tmp/number.txt'");
-  const container = first.container?.id ?? (streamedContainers.reuse_first as any).id;
+  const container = (first.container ?? (streamedContainers.reuse_first as any))?.id;
   const question = "Read the number from '/tmp/number.txt' and calculate its square";
   return [first, await ask("reuse_second", question, { container })];
 }
