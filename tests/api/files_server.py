@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import uvicorn
-from fastapi import Body, FastAPI
+from fastapi import APIRouter, Body, FastAPI
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from bathysphere.api import errors, files
-from bathysphere.api.auth import Caller
+from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.services import Storage
 from bathysphere.settings import Settings
 from bathysphere.store.blobs_local import LocalBlobs
@@ -50,9 +50,13 @@ def application(data: Path, settings: Settings) -> FastAPI:
     app.include_router(files.router)
     errors.install(app)
 
-    @app.post("/question")
+    protected = APIRouter(route_class=ProtectedRoute)
+
+    @protected.post("/question")
     async def question(body: Annotated[Question, Body()], caller: Caller) -> str:
-        return "fine"
+        return caller.workspace_id
+
+    app.include_router(protected)
 
     @app.get("/broken")
     async def broken() -> None:

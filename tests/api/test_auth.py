@@ -81,6 +81,19 @@ def test_nobody_else_gets_anywhere(
     assert "anthropic-organization-id" not in response.headers
 
 
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[" * 1_000_000])
+def test_strangers_are_sent_away_before_their_body_is_read(client: httpx2.Client, content: bytes) -> None:
+    response = client.post("/question", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 401
+
+
+def test_a_route_learns_who_asks(server: Server, client: httpx2.Client) -> None:
+    response = client.post(
+        "/question", json={"max_tokens": 1, "content": "hi"}, headers={"authorization": f"Bearer {server.key}"}
+    )
+    assert response.json() == response.headers["anthropic-workspace-id"]
+
+
 def test_the_official_client_is_told_what_is_wrong(server: Server) -> None:
     with (
         anthropic.Anthropic(api_key="sk-wrong", base_url=server.url) as official,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_when_to_come_again(client: httpx2.Client) -> None:
         ('{"max_tokens": 1', "The request body is not valid JSON: Expecting ',' delimiter at character 16"),
         ("", "Field required"),
         ("nonsense", "The request body is not valid JSON: Expecting value at character 0"),
-        ("[1, 2]", "The request body is wrong: "),
+        ("[1, 2]", "The request body must be a JSON object"),
         ("[" * 100_000, ""),
         ("\udcff", ""),
     ],
@@ -95,6 +96,7 @@ def test_a_body_that_is_not_json(client: httpx2.Client, body: str, message: str)
     [
         ({}, "max_tokens: Field required; content: Field required"),
         ({"max_tokens": "many", "content": "hi"}, "max_tokens: Input should be a valid integer, "),
+        ({"max_tokens": 1, "content": [5]}, "content.0: Input should be a valid dictionary"),
         ({"max_tokens": 1, "content": "hi", "top": 1}, "top: Extra inputs are not permitted"),
         (
             {"max_tokens": 1, "content": [{"type": "text", "text": "x"}, {"type": "text"}]},
@@ -110,6 +112,19 @@ def test_a_body_with_the_wrong_fields_is_answered_with_their_paths(
     found = error(client.post("/question", json=body), 400)
     assert message in found["message"]
     assert len(found["message"]) < 4000
+
+
+def test_a_body_that_does_not_say_it_is_json_is_told_to(client: httpx2.Client) -> None:
+    response = client.post("/question", content='{"max_tokens": 1}', headers={"content-type": "text/plain"})
+    assert "Content-Type: application/json" in error(response, 400)["message"]
+
+
+def test_no_class_of_ours_is_named(client: httpx2.Client) -> None:
+    bodies: list[Any] = [[], {"max_tokens": 1, "content": [5]}, {"max_tokens": {}, "content": {}}]
+    for body in bodies:
+        response = client.post("/question", json=body)
+        assert error(response, 400)
+        assert not re.search("Question|Block|instance|extract", response.text)
 
 
 class Tree(BaseModel):

@@ -13,11 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anthropic
+import pytest
 
 from bathysphere.store.blobs_local import LocalBlobs
 from tests.api.conftest import Server, Start
 from tests.api.multipart_body import CONTENT_TYPE, body, part
 from tests.api.test_files_content import produce
+
+# Some wait for the server to get somewhere; one that never does must not hang the suite.
+pytestmark = pytest.mark.timeout(300)
 
 MB = 1_000_000
 SIZE = 300 * MB

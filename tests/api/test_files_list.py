@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import anthropic
 import httpx2
@@ -15,8 +16,10 @@ AGENTS = "managed-agents-2026-04-01"
 
 
 @pytest.fixture(scope="module")
-def server(start: Start) -> Server:
-    return start()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One with no files but those of this module."""
+    with ExitStack() as stack:
+        yield Start(stack, tmp_path_factory)()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from bathysphere.api.auth import Caller
+from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.betas import betas
 from bathysphere.api.file_list import listing
 from bathysphere.api.file_upload import receive_upload
@@ -23,7 +23,7 @@ from bathysphere.store.files import File
 from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.files import FILES_BETA, FileDeleted, FileMetadata, FileMetadataBeta
 
-router = APIRouter(prefix="/v1/files", tags=["files"])
+router = APIRouter(prefix="/v1/files", tags=["files"], route_class=ProtectedRoute)
 
 _SHOWN_ID: Final = 100
 
