@@ -30,7 +30,8 @@ from bathysphere.image.wheels import install_wheels
 
 _ROOM = 4_000_000_000  # bytes that a build takes at its peak, with the fetched packages
 _SOURCE = Path(__file__).parent
-_GUEST_CODE = ("__init__.py", "definition.py", "finishing.py")
+# What the finishing needs; the last only because the digest counts it. bathysphere itself is a namespace there.
+_INSIDE_CODE = ("__init__.py", "definition.py", "finishing.py", "settling.py")
 _INSIDE = "bathysphere-build"
 
 
@@ -178,12 +179,9 @@ def _finish_inside(root: Path, definition: Definition, progress: Progress) -> No
     _remove_tree(inside)
     package = inside / "bathysphere" / "image"
     package.mkdir(parents=True)
-    shutil.copy(_SOURCE.parent / "__init__.py", inside / "bathysphere")
-    for name in _GUEST_CODE:
+    for name in _INSIDE_CODE:
         shutil.copy(_SOURCE / name, package)
     shutil.copytree(definition.directory, package / "definition")
-    # The digest counts this file too.
-    shutil.copy(_SOURCE / "settling.py", package)
     script = (
         'cd "$1" && mkdir -p dev proc tmp && mount --rbind /dev dev && mount -t tmpfs tmpfs tmp && '
         "mount --rbind /proc proc && "
