@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.clients import environments
-from tests.clients.asking import CODE_EXECUTION, Answer, ask, get, post, question, send
+from tests.clients.asking import Answer, ask, get, post, question, send
 from tests.clients.environments import ALL, Sdk
 from tests.seeds import expectations
 from tests.server import Server
