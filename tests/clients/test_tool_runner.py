@@ -10,7 +10,7 @@ import pytest
 from tests.clients import environments
 from tests.clients.asking import post, question
 from tests.clients.conftest import Upstreams
-from tests.clients.environments import ALL, Sdk
+from tests.clients.environments import ALL, PYTHON_1, Sdk
 from tests.clients.scripted_model import check_history
 from tests.models.scripted_upstream import Call, Failure, Say, Turn
 from tests.seeds import expectations
@@ -18,12 +18,12 @@ from tests.server import Server
 
 
 def weather_model(body: dict[str, Any]) -> Turn | Failure:
-    """Asks for two cities at once, then counts in the container, then answers."""
+    """Asks for two cities at once, then counts in the container if there is one, then answers."""
     results = check_history(body)
     if not results:
         cities = [Call("get_weather", {"city": city}, id=f"toolu_{city}") for city in ("Oslo", "Rome")]
         return Turn(Say("I ask."), *cities)
-    if len(results) == 2:
+    if len(results) == 2 and "bash_code_execution" in str(body["tools"]):
         return Turn(Call("bash_code_execution", {"command": "echo counted"}, id="toolu_count"))
     return Turn(Say(" and ".join(results)))
 
@@ -36,12 +36,15 @@ def test_tool_runner_finishes(upstreams: Upstreams, backend: str, tmp_path: Path
     assert ran["cities"] == ["Oslo", "Rome"]
     first, last = ran["messages"]
     assert first["stop_reason"] == "tool_use"
-    expectations.check_finished(last)
-    assert expectations.output(last) == "counted\n"
-    text = expectations.text(last)
-    assert text.startswith("Sunny in Oslo and Sunny in Rome and ")
-    assert "counted" in text
-    assert len(upstreams.upstream.requests) == 3
+    assert last["stop_reason"] == "end_turn"
+    assert expectations.text(last).startswith("Sunny in Oslo and Sunny in Rome")
+    if sdk is PYTHON_1:
+        assert len(upstreams.upstream.requests) == 2
+    else:
+        expectations.check_finished(last)
+        assert expectations.output(last) == "counted\n"
+        assert "counted" in expectations.text(last)
+        assert len(upstreams.upstream.requests) == 3
     for request in upstreams.upstream.requests:
         assert "Be brief." in str(request.body)
         assert "get_weather" in str(request.body["tools"])

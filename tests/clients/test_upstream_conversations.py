@@ -37,14 +37,11 @@ def test_conversations(upstreams: Upstreams, backend: str, tmp_path: Path, sdk: 
     expectations.check_combined_operations(messages["combined_operations"], produced["combined_operations"])
     expectations.check_container_reuse(messages["reuse_first"], messages["reuse_second"])
     assert {message["model"] for message in messages.values()} == {f"via-{backend}"}
+    check_what_the_upstream_was_shown(upstreams, backend)
 
 
-def test_what_the_upstream_is_shown(upstreams: Upstreams, backend: str, tmp_path: Path) -> None:
+def check_what_the_upstream_was_shown(upstreams: Upstreams, backend: str) -> None:
     """Ordinary client tools with the sub-tools' names, the operator's model and key, and text about the container."""
-    upstreams.upstream.respond = scripted_model.respond
-    (tmp_path / "data.csv").write_bytes(expectations.data_csv())
-    model = {"MODEL": f"via-{backend}"}
-    environments.run(TYPESCRIPT_2, "conversations", upstreams.server, tmp_path, ["beta", "create"], model)
     assert upstreams.upstream.requests
     for request in upstreams.upstream.requests:
         body = request.body

@@ -1,4 +1,4 @@
-"""One request whose upstream fails, and what this SDK makes of it."""
+"""Requests whose upstream fails in the middle, and what this SDK makes of each."""
 
 import json
 import sys
@@ -6,24 +6,31 @@ from typing import Any
 
 from anthropic import Anthropic, APIStatusError
 
-model, mode = sys.argv[1:]
 client: Any = Anthropic(max_retries=0)
-request = {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": "Hello"}]}
-text_before = ""
-outcome: dict[str, Any] = {"classes": []}
-try:
-    if mode == "create":
-        client.messages.create(**request)
-    else:
-        with client.messages.stream(**request) as stream:
-            for text in stream.text_stream:
-                text_before += text
-except APIStatusError as error:
-    outcome = {
-        "classes": [kind.__name__ for kind in type(error).__mro__],
-        "status": error.status_code,
-        "body": error.body,
-    }
-except Exception as error:
-    outcome = {"classes": [type(error).__name__], "problem": repr(error)}
-json.dump(outcome | {"text_before": text_before}, sys.stdout)
+
+
+def attempt(model: str, mode: str, failure: str) -> dict[str, Any]:
+    request = {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": failure}]}
+    outcome: dict[str, Any] = {"model": model, "mode": mode, "failure": failure, "classes": [], "text_before": ""}
+    try:
+        if mode == "create":
+            client.messages.create(**request)
+        else:
+            with client.messages.stream(**request) as stream:
+                for text in stream.text_stream:
+                    outcome["text_before"] += text
+    except APIStatusError as error:
+        kinds = [kind.__name__ for kind in type(error).__mro__]
+        return outcome | {"classes": kinds, "status": error.status_code, "body": error.body}
+    except Exception as error:
+        return outcome | {"classes": [type(error).__name__], "problem": repr(error)}
+    return outcome
+
+
+outcomes = [
+    attempt(model, mode, failure)
+    for model in sys.argv[1:]
+    for mode in ("create", "stream")
+    for failure in ("cut", "error")
+]
+json.dump(outcomes, sys.stdout)
