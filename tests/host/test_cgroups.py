@@ -95,7 +95,9 @@ def test_version_2(version_2: Version2) -> None:
     assert (version_2.own / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (base / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     group = cgroups.create("one", LIMITS)
-    written = {name: (base / "one" / name).read_text() for name in ("memory.max", "memory.swap.max", "cpu.max", "pids.max")}
+    written = {
+        name: (base / "one" / name).read_text() for name in ("memory.max", "memory.swap.max", "cpu.max", "pids.max")
+    }
     assert written == {
         "memory.max": "104857600", "memory.swap.max": "0", "cpu.max": "50000 100000", "pids.max": "32",
     }  # fmt: skip

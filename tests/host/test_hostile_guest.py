@@ -45,7 +45,7 @@ REPORT = {
 LIES = {
     "says nothing and ends": "",
     "sends noise": "while True: os.write(1, os.urandom(4096))",
-    "announces a huge header": 'send({}, lengths=(0xFFFFFFFF, 0)); time.sleep(100)',
+    "announces a huge header": "send({}, lengths=(0xFFFFFFFF, 0)); time.sleep(100)",
     "announces a huge payload": 'send({"type": "output", "id": number, "stream": "stdout"}, lengths=(51, 0xFFFFFFFF)); time.sleep(100)',
     "breaks off in a frame": "os.write(1, b'\\0\\0\\0\\x20\\0\\0\\0\\0{')",
     "sends no JSON": 'send(b"{{{{"); time.sleep(100)',
@@ -147,7 +147,9 @@ async def test_a_guest_that_never_greets(
 
 
 async def test_what_it_says_while_nobody_asks(fleet: Fleet, ground: Path) -> None:
-    teach(ground, HONEST_START.replace("request = receive()\n", "send({'type': 'reply', 'id': 2}, b'')\n") + "receive()")
+    teach(
+        ground, HONEST_START.replace("request = receive()\n", "send({'type': 'reply', 'id': 2}, b'')\n") + "receive()"
+    )
     await fleet.create("victim")
     # An answer that came before its question must not pass for one to it.
     with pytest.raises(SandboxFailed):
@@ -162,5 +164,3 @@ async def test_reads_are_bounded(fleet: Fleet, ground: Path) -> None:
         async with fleet.turn("victim") as (sandbox, _group):
             async for chunk in sandbox.read_output("0" * 16):
                 assert len(chunk) <= frames.CHUNK
-
-
