@@ -6,6 +6,7 @@ machine belong to it, and that none is left when it has ended.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import os
@@ -76,18 +77,29 @@ class Server:
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-                uid = folder.stat().st_uid
+                ours = folder.stat().st_uid in self.uids or any(
+                    opened.is_relative_to(self.data) for opened in _open_files(folder)
+                )
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if state != "Z" and (uid in self.uids or str(self.data) in command):
+            if state != "Z" and ours:
                 found[int(folder.name)] = command
         return found
 
     def daemon_pid(self) -> int:
-        """The pid of the host daemon: the process outside of all sandboxes that is not the API server."""
-        outside = [pid for pid in self.processes() if pid != self.pid and Path(f"/proc/{pid}").stat().st_uid == 0]
-        oldest = min(outside, key=lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]))
-        return oldest
+        """The pid of the host daemon: the process that holds the lock of the host's folder."""
+        lock = self.data / "host" / "lock"
+        (pid,) = (pid for pid in self.processes() if lock in _open_files(Path(f"/proc/{pid}")))
+        return pid
+
+
+def _open_files(process: Path) -> list[Path]:
+    files = []
+    for descriptor in (process / "fd").iterdir():
+        # Closed meanwhile, of a process that not even root may look into, or with a path too long to be told.
+        with contextlib.suppress(OSError):
+            files.append(descriptor.readlink())
+    return files
 
 
 def peak_memory(pid: int) -> int:
@@ -146,15 +158,7 @@ def running_server(
 
     port = _free_port()
     arguments = ["serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(data), "--config", str(config)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            env=surroundings,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = _start([*COMMAND, *arguments], surroundings, log)
     server = Server(process, port, data, log, range(first_uid, first_uid + UIDS_PER_SERVER), environment=surroundings)
     try:
         _wait_until_ready(server)
@@ -162,10 +166,29 @@ def running_server(
         server.other_key = create_key(data, surroundings, "--workspace", "other")
         yield server
     except BaseException:
-        process.kill()
-        process.wait()
+        server.process.kill()
+        server.process.wait()
         raise
     stop(server)
+
+
+def start_again(server: Server) -> None:
+    """Start a server that was killed, with the same command and the same data, and wait until it answers."""
+    assert isinstance(server.process.args, list)
+    server.process = _start(server.process.args, server.environment, server.log)
+    _wait_until_ready(server)
+
+
+def _start(command: list[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def stop(server: Server) -> None:

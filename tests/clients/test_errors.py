@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.clients import environments
-from tests.clients.asking import CODE_EXECUTION, Answer, ask, get, post, question, send
+from tests.clients.asking import Answer, ask, get, post, question, send
 from tests.clients.environments import ALL, Sdk
 from tests.seeds import expectations
 from tests.server import Server
@@ -212,14 +212,6 @@ def test_python_only_tool_version(server: Server) -> None:
         "return_code": 0,
         "content": [],
     }
-
-
-@pytest.mark.parametrize("version", ["20250825", "20260120", "20260521"])
-def test_tool_versions(server: Server, version: str) -> None:
-    tools = [CODE_EXECUTION | {"type": f"code_execution_{version}"}]
-    message = ask(server, "```bash\necho works\n```", tools=tools)
-    expectations.check_finished(message)
-    assert expectations.output(message) == "works\n"
 
 
 def test_response_headers(server: Server, tmp_path: Path) -> None:

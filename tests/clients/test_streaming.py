@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clients import environments
-from tests.clients.environments import ALL, Sdk
+from tests.clients.environments import ALL
 from tests.seeds import expectations
 from tests.server import Server
 
@@ -37,10 +36,20 @@ def without_ids(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("namespace", ["ga", "beta"])
-@pytest.mark.parametrize("sdk", ALL, ids=str)
-def test_streams(server: Server, tmp_path: Path, sdk: Sdk, namespace: str) -> None:
-    ran = environments.run(sdk, "streaming", server, tmp_path, [namespace, PROMPT, FOLLOW_UP])
+@pytest.fixture(
+    scope="module",
+    params=[(sdk, namespace) for sdk in ALL for namespace in ("ga", "beta")],
+    ids=lambda chosen: f"{chosen[0]}-{chosen[1]}",
+)
+def ran(request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the program brought back with one SDK and namespace."""
+    sdk, namespace = request.param
+    folder = tmp_path_factory.mktemp("streaming")
+    answers = environments.run(sdk, "streaming", server, folder, [namespace, PROMPT, FOLLOW_UP])
+    return {"sdk": sdk, "namespace": namespace, **answers}
+
+
+def test_streams(ran: dict[str, Any]) -> None:
     created, streamed, continued = ran["created"], ran["streamed"], ran["continued"]
 
     expectations.check_finished(created)
@@ -53,7 +62,7 @@ def test_streams(server: Server, tmp_path: Path, sdk: Sdk, namespace: str) -> No
     assert ran["request_id"].startswith("req_")
 
     # The first generation's GA accumulation leaves the container out; its events carry it.
-    if sdk.generation == 1 and namespace == "ga":
+    if ran["sdk"].generation == 1 and ran["namespace"] == "ga":
         streamed["container"] = ran["streamed_container"]
     assert streamed["container"] == ran["streamed_container"]
     expectations.check_finished(streamed)
@@ -63,10 +72,9 @@ def test_streams(server: Server, tmp_path: Path, sdk: Sdk, namespace: str) -> No
     assert expectations.output(continued) == "kept\n"
 
 
-@pytest.mark.parametrize("sdk", ALL, ids=str)
-def test_order_of_events(server: Server, tmp_path: Path, sdk: Sdk) -> None:
+def test_order_of_events(ran: dict[str, Any]) -> None:
     """WIRE d: calls are streamed as JSON fragments, results arrive whole, the container comes at the end."""
-    events = environments.run(sdk, "streaming", server, tmp_path, ["beta", PROMPT, FOLLOW_UP])["raw_events"]
+    events = ran["raw_events"]
     assert events[0]["type"] == "message_start"
     assert events[0]["message"]["content"] == []
     assert events[0]["message"].get("container") is None

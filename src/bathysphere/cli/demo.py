@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import anthropic
 import click
 from rich.console import Console
 from rich.rule import Rule
 
 from bathysphere.settings import default_data_directory
+from bathysphere.store import keys, workspaces
+from bathysphere.store.database import Database, DatabaseError
+
+if TYPE_CHECKING:
+    import anthropic
 
 _TOOL: Final[Any] = {"type": "code_execution_20250825", "name": "code_execution"}
 _MODEL: Final = "claude-sonnet-4-5"  # any name will do: the demo model answers to all of them
-_START_SECONDS: Final = 60
+_END_SECONDS: Final = 60
 
 _CSV: Final = """\
 month,visitors,tickets,revenue
@@ -51,8 +56,11 @@ def demo(data: Path | None) -> None:
         "[yellow]No language model is connected:[/] the demo model only knows these examples. "
         "The container, the code that runs in it and its results are real.\n"
     )
-    with _key(directory) as key, _server(directory) as url, anthropic.Anthropic(api_key=key, base_url=url) as client:
-        _play(console, directory, client)
+    with _key(directory) as key, _server(directory) as url_of:
+        import anthropic  # noqa: PLC0415 - takes a second or two, in which the server starts
+
+        with anthropic.Anthropic(api_key=key, base_url=url_of()) as client:
+            _play(console, directory, client)
     console.print(
         "\nNext:\n"
         "  make serve                the server, on http://127.0.0.1:8321; it prints a key\n"
@@ -164,27 +172,37 @@ def _save_files(client: anthropic.Anthropic, message: Any) -> list[Path]:
 @contextmanager
 def _key(directory: Path) -> Iterator[str]:
     """A key for the time of the demo."""
-    made = _bathysphere("keys", "create", "--name", "demo", "--data", str(directory))
+
+    async def create() -> tuple[keys.ApiKey, str]:
+        async with _database(directory) as database:
+            return await keys.create(database, await workspaces.default(database), "demo")
+
+    async def disable(key: keys.ApiKey) -> None:
+        async with _database(directory) as database:
+            await keys.disable(database, key.id)
+
     try:
-        yield made.stdout.strip()
+        made, secret = asyncio.run(create())
+    except DatabaseError as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        yield secret
     finally:
-        found = re.search(r"apikey_\w+", made.stderr)
-        if found:
-            _bathysphere("keys", "disable", found[0], "--data", str(directory))
+        asyncio.run(disable(made))
 
 
-def _bathysphere(*arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bathysphere", *arguments], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise click.ClickException(done.stderr.strip().removeprefix("Error: "))
-    return done
+@asynccontextmanager
+async def _database(directory: Path) -> AsyncIterator[Database]:
+    database = await Database.open(directory)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @contextmanager
-def _server(directory: Path) -> Iterator[str]:
-    """A server with the demo model on a free port, for the time of the demo."""
+def _server(directory: Path) -> Iterator[Callable[[], str]]:
+    """A server with the demo model on a free port, for the time of the demo; called, it waits and gives the URL."""
     with tempfile.TemporaryDirectory(prefix="bathysphere-demo-") as folder:
         config = Path(folder) / "bathysphere.toml"
         config.write_text('[[models]]\nmatch = "*"\nbackend = "demo"\n', encoding="utf-8")
@@ -195,16 +213,16 @@ def _server(directory: Path) -> Iterator[str]:
             text=True,
         )
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                found = re.search(r"listens on (\S+)", line)
-                if found:
-                    yield found[1]
-                    return
-            assert process.stderr is not None
-            raise click.ClickException(
-                "The server did not start: " + process.stderr.read().strip().removeprefix("Error: ")
-            )
+            yield lambda: _url(process)
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=_START_SECONDS)
+            process.communicate(timeout=_END_SECONDS)
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        if found := re.search(r"listens on (\S+)", line):
+            return found[1]
+    raise click.ClickException("The server did not start: " + process.stderr.read().strip().removeprefix("Error: "))

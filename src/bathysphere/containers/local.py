@@ -35,7 +35,7 @@ from bathysphere.guest import frames
 from bathysphere.host import contract
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
-from bathysphere.host.operations import OUTCOME
+from bathysphere.host.operations import OUTCOME, check_filename
 from bathysphere.settings import Settings
 
 START_SECONDS = 60.0
@@ -135,7 +135,8 @@ class LocalHost:
         package = str(Path(bathysphere.__file__).resolve().parent.parent)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
         with subprocess.Popen(
-            [sys.executable, "-P", "-m", "bathysphere.host"],
+            # The directory is for whoever reads the list of processes; all else comes over standard input.
+            [sys.executable, "-P", "-m", "bathysphere.host", str(self._configuration.data)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, cwd="/", env={**kept, "PYTHONPATH": package},
         ) as process:  # fmt: skip
@@ -248,26 +249,43 @@ class LocalHost:
 
     async def place(self, container_id: str, filename: str, size_bytes: int, content: AsyncIterator[bytes]) -> None:
         """See Host."""
+        check_filename(filename)
         header = {"op": "place", "container": container_id, "filename": filename, "size": size_bytes}
-        try:
-            frames.encode(header)
-            filename.encode()
-        except (frames.FrameError, UnicodeEncodeError) as error:
-            raise ValueError("This cannot be a file's name in a container.") from error
         async with self._request(header) as (reader, writer):
-            missing = size_bytes
-            with contextlib.suppress(ConnectionError):
-                async for chunk in content:
-                    missing -= len(chunk)
-                    if missing < 0:
-                        raise ValueError(f"{filename} is longer than announced.")
-                    view = memoryview(chunk)
-                    for start in range(0, len(view), frames.CHUNK):
-                        await write_frame(writer, {}, bytes(view[start : start + frames.CHUNK]))
-                if missing:
-                    raise ValueError(f"{filename} is shorter than announced.")
-            async for _ in self._answers(reader):
-                pass
+            answers = self._answers(reader)
+            # It is read from the start: a refusal comes early, and what is still to be sent is of no use then.
+            refusal = asyncio.ensure_future(anext(answers, None))
+            try:
+                await self._send_content(writer, filename, size_bytes, content, refusal)
+                await refusal
+            finally:
+                refusal.cancel()
+                with contextlib.suppress(asyncio.CancelledError, HostError, ValueError):
+                    await refusal
+
+    async def _send_content(
+        self,
+        writer: asyncio.StreamWriter,
+        filename: str,
+        size_bytes: int,
+        content: AsyncIterator[bytes],
+        refusal: asyncio.Future[Any],
+    ) -> None:
+        missing = size_bytes
+        async for chunk in content:
+            missing -= len(chunk)
+            if missing < 0:
+                raise ValueError(f"{filename} is longer than announced.")
+            view = memoryview(chunk)
+            for start in range(0, len(view), frames.CHUNK):
+                if refusal.done():
+                    return
+                try:
+                    await write_frame(writer, {}, bytes(view[start : start + frames.CHUNK]))
+                except ConnectionError:
+                    return
+        if missing:
+            raise ValueError(f"{filename} is shorter than announced.")
 
     async def status(self) -> HostStatus:
         """See Host."""

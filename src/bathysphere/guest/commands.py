@@ -127,10 +127,11 @@ class Command:
         environment: dict[str, str],
         outputs: Outputs,
         output_bytes: int,
+        max_processes: int,
         oom_score: int | None,
         send: Callable[[str, bytes], None],
     ) -> None:
-        """Start it. ``timeout`` is in seconds; ``oom_score`` is the open /proc/self/oom_score_adj.
+        """Start it. ``timeout`` is in seconds; ``max_processes`` is the container's limit; ``oom_score`` is the open /proc/self/oom_score_adj.
 
         Raises CannotStart.
         """
@@ -140,7 +141,11 @@ class Command:
         self.status: int | None = None
         self.timed_out = False
         self._killed = False
-        self._survivors = processes.identities()
+        before = processes.running()
+        self._survivors = processes.identities(before)
+        # A command that cannot start anything is of no use, so some room is kept for each.
+        if sum(threads for _start, _parent, threads in before.values()) > max_processes * 3 // 4:
+            self._end_leftovers()
         self._started = time.monotonic()
         self.deadline = self._started + timeout
         environment = {**environment, "INPUT_DIR": paths.INPUT, "OUTPUT_DIR": outputs.directory}

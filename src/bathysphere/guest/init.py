@@ -43,6 +43,7 @@ class Guest:
         self._environment: dict[str, str] = {}
         self._outputs = Outputs(0, 0)
         self._output_bytes = 0
+        self._max_processes = 0
         self._wakeup, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -152,10 +153,15 @@ class Guest:
     def _start(self, header: dict[str, Any]) -> None:
         self._environment = {**header["environment"], "INPUT_DIR": "/files/input"}
         self._output_bytes = header["output_bytes"]
+        self._max_processes = header["processes"]
         self._outputs = Outputs(header["captured_files"], header["captured_file_bytes"])
         for name, value in header["rlimits"].items():
             kind = getattr(resource, f"RLIMIT_{name}")
             resource.setrlimit(kind, (value, value))
+        if header["fresh"]:
+            from .skeleton import fill_home  # noqa: PLC0415  (once in a container's life)
+
+            fill_home()
 
     def _abort_placing(self) -> None:
         if self._placing is not None:
@@ -177,6 +183,7 @@ class Guest:
                 environment=self._environment,
                 outputs=self._outputs,
                 output_bytes=self._output_bytes,
+                max_processes=self._max_processes,
                 oom_score=self._oom_score,
                 send=send,
             )

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 
 HOME = "/home/user"
 INPUT = "/files/input"
@@ -27,12 +28,14 @@ def expand(path: str, environment: dict[str, str]) -> str:
 
 
 def ensure_directory(path: str) -> None:
-    """Make sure that ``path`` is a directory, even if the user removed it or put something else there.
+    """Make sure that ``path`` is a directory itself, even if the user removed it or put something else there.
 
     Raises OSError when it cannot be had.
     """
     try:
-        os.makedirs(path, exist_ok=True)
-    except FileExistsError:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            return
         os.rename(path, f"{path}.{os.urandom(4).hex()}.moved")
-        os.makedirs(path, exist_ok=True)
+    except FileNotFoundError:
+        pass
+    os.makedirs(path)

@@ -12,10 +12,10 @@ Identity = tuple[int, int]
 """A process id and its start time, which together are never used twice."""
 
 
-def running() -> dict[int, tuple[int, int]]:
-    """Every process but this one that has not ended: its id -> (start time, parent's id)."""
+def running() -> dict[int, tuple[int, int, int]]:
+    """Every process but this one that has not ended: its id -> (start time, parent's id, threads)."""
     own = os.getpid()
-    found = {}
+    found: dict[int, tuple[int, int, int]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == own:
             continue
@@ -26,13 +26,13 @@ def running() -> dict[int, tuple[int, int]]:
         except OSError:
             continue
         if fields and fields[0] not in (b"Z", b"X"):
-            found[int(name)] = (int(fields[19]), int(fields[1]))
+            found[int(name)] = (int(fields[19]), int(fields[1]), int(fields[17]))
     return found
 
 
-def identities() -> set[Identity]:
-    """The processes that run now."""
-    return {(pid, start) for pid, (start, _parent) in running().items()}
+def identities(processes: dict[int, tuple[int, int, int]]) -> set[Identity]:
+    """What ``running`` found, to be known again later."""
+    return {(pid, start) for pid, (start, _parent, _threads) in processes.items()}
 
 
 def kill_since(survivors: set[Identity]) -> bool:
@@ -41,11 +41,11 @@ def kill_since(survivors: set[Identity]) -> bool:
     A process that left its group, its session or its parent is found as well, because all of the sandbox is
     looked at. Whatever forks faster than it can be found is ended by killing everything, which is one step.
     """
-    if survivors & identities():
+    if survivors & identities(running()):
         for _ in range(ROUNDS):
             processes = running()
-            kept: set[int] = {pid for pid, (start, _parent) in processes.items() if (pid, start) in survivors}
-            while more := {pid for pid, (_s, parent) in processes.items() if parent in kept} - kept:
+            kept: set[int] = {pid for pid, (start, _parent, _threads) in processes.items() if (pid, start) in survivors}
+            while more := {pid for pid, (_start, parent, _threads) in processes.items() if parent in kept} - kept:
                 kept |= more
             doomed = processes.keys() - kept
             if not doomed:

@@ -2,7 +2,7 @@
 
 import sys
 
-sys.path.insert(0, __file__.rsplit("/", 2)[0])
+sys.path.append(__file__.rsplit("/", 2)[0] or "/")
 
 from guest.init import main  # type: ignore[import-not-found]
 

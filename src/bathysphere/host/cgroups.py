@@ -108,8 +108,8 @@ class Cgroups:
                 base.mkdir(exist_ok=True)
             except OSError as error:
                 raise CgroupError(
-                    f"The cgroup {base} ({controller}) cannot be made: {error.strerror}. Without it nothing would limit "
-                    "a sandbox. Run the host as root, or in a group that is delegated to its user."
+                    f"The cgroup {base} ({controller}) cannot be made: {error.strerror}. Without it nothing would "
+                    "limit a sandbox. Run the host as root, or in a group that is delegated to its user."
                 ) from error
         if self.version == 2:
             root, base = self._roots["memory"], self._bases["memory"]

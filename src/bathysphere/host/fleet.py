@@ -16,7 +16,7 @@ from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import DiskFull, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.host.disks import Disk, DiskError, Disks
 from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
-from bathysphere.host.sandbox import GuestError, Sandbox
+from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
 from bathysphere.settings import HostSettings, SandboxLimits
 
@@ -115,7 +115,7 @@ class Fleet:
                     raise _unknown(container_id) from error
                 why = "it ran out of memory" if out_of_memory else str(error)
                 raise SandboxFailed(
-                    f"The sandbox was ended in the middle of the call: {why}. The container's files are kept; try again."
+                    f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
                 ) from error
 
     async def create(self, container_id: str) -> None:
@@ -129,7 +129,7 @@ class Fleet:
                 raise (DiskFull if error.full else SandboxFailed)(str(error)) from error
             try:
                 if resident.sandbox is None:
-                    await self._start(resident, disk)
+                    await self._start(resident, disk, fresh)
             except BaseException:
                 if fresh:
                     await self._disks.delete(disk)
@@ -151,7 +151,7 @@ class Fleet:
                 await self._disks.delete(disk)
             resident.deleted = False
 
-    async def _start(self, resident: Resident, disk: Disk) -> None:
+    async def _start(self, resident: Resident, disk: Disk, fresh: bool = False) -> None:
         await self._make_room()
         self._occupied += 1
         group: Group | None = None
@@ -177,12 +177,12 @@ class Fleet:
                 )
             )
             try:
-                sandbox = await Sandbox.connect(running, self._environment, limits, rlimits)
+                sandbox = await Sandbox.connect(running, self._environment, limits, rlimits=rlimits, fresh=fresh)
             except BaseException as error:
                 await running.kill()
                 said = running.complaint()
                 running.close()
-                if isinstance(error, GuestError):
+                if isinstance(error, GuestError | GuestRefusal):
                     raise EngineError(f"{error}; it said: {said or 'nothing'}") from error
                 raise
         except (EngineError, CgroupError) as error:

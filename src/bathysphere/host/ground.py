@@ -62,8 +62,8 @@ class Ground:
         missing = hierarchies.missing()
         if missing and self.privileged:
             raise CgroupError(
-                f"The cgroup controllers {', '.join(missing)} are not to be had, so nothing would limit a sandbox. Mount "
-                "them, or start the host in a cgroup of its own (systemd: Delegate=yes)."
+                f"The cgroup controllers {', '.join(missing)} are not to be had, so nothing would limit a sandbox. "
+                "Mount them, or start the host in a cgroup of its own (systemd: Delegate=yes)."
             )
         if missing:
             self._weaken()

@@ -30,6 +30,9 @@ from bathysphere.settings import SandboxLimits
 CLIENT_SECONDS = 120.0
 """How long a client may neither send nor take anything while it holds a container."""
 
+PARTING_SECONDS = 5.0
+"""How long a client that was refused may go on sending."""
+
 LARGEST_SOURCE = 1024 * 1024
 
 _ContainerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")]
@@ -137,12 +140,16 @@ class Call:
 
     async def _place(self, sandbox: Sandbox) -> None:
         request = self.request
-        if not valid_filename(request.filename):
-            raise ValueError(
-                f"{request.filename!r} cannot be a file's name in a container: 1 to 255 bytes of UTF-8, no slash, no "
-                "control characters."
-            )
+        check_filename(request.filename)
         await sandbox.place(request.filename, request.size, _content(self.reader, request.size))
+
+
+def check_filename(name: str) -> None:
+    """Raises ValueError when an uploaded file may not have this name in the container."""
+    if not valid_filename(name):
+        raise ValueError(
+            f"{name!r} cannot be a file's name in a container: 1 to 255 bytes of UTF-8, no slash, no control characters."
+        )
 
 
 async def serve(
@@ -157,17 +164,23 @@ async def serve(
     try:
         await Call(fleet, limits, Request.model_validate(header), payload, reader, writer).carry_out()
     except ValidationError as error:
-        await _fail(writer, "ValueError", f"The request is not valid: {error.errors()[0]['msg']}")
+        await _fail(streams, "ValueError", f"The request is not valid: {error.errors()[0]['msg']}")
     except (HostError, ValueError) as error:
-        await _fail(writer, type(error).__name__, str(error))
+        await _fail(streams, type(error).__name__, str(error))
     except FrameError as error:
-        await _fail(writer, "ValueError", str(error))
+        await _fail(streams, "ValueError", str(error))
     else:
         await write_frame(writer, {"type": "done"})
 
 
-async def _fail(writer: asyncio.StreamWriter, name: str, message: str) -> None:
+async def _fail(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], name: str, message: str) -> None:
+    reader, writer = streams
     await write_frame(writer, {"type": "error", "error": name, "message": message[:8000]})
+    # A client may still be sending. If it were cut off, it would lose the answer that is on its way.
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(PARTING_SECONDS):
+            while await reader.read(65536):
+                pass
 
 
 async def _watch(reader: asyncio.StreamReader, gone: asyncio.Event) -> None:

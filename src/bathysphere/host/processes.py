@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import resource
 import signal
@@ -60,11 +61,7 @@ def _become(program: Launch) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     # Copied above the range of targets first, so that none is overwritten before its turn.
-    base = 64
-    high = []
-    for offset, descriptor in enumerate(program.descriptors):
-        os.dup2(descriptor, base + offset)
-        high.append(base + offset)
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 16) for descriptor in program.descriptors]
     for target, descriptor in enumerate(high):
         os.dup2(descriptor, target, inheritable=True)
     os.closerange(len(high), 1 << 30)

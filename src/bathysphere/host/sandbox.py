@@ -102,9 +102,18 @@ class Sandbox:
 
     @classmethod
     async def connect(
-        cls, running: RunningSandbox, environment: dict[str, str], limits: SandboxLimits, rlimits: dict[str, int]
+        cls,
+        running: RunningSandbox,
+        environment: dict[str, str],
+        limits: SandboxLimits,
+        *,
+        rlimits: dict[str, int],
+        fresh: bool,
     ) -> Sandbox:
-        """Take up the conversation. Raises GuestError; the caller kills the sandbox then."""
+        """Take up the conversation; ``fresh`` is for the first time ever, when the home directory is still empty.
+
+        Raises GuestError and GuestRefusal; the caller kills the sandbox then.
+        """
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=256 * 1024)
         listening, _protocol = await loop.connect_read_pipe(
@@ -122,7 +131,9 @@ class Sandbox:
                 "output_bytes": limits.output_bytes,
                 "captured_files": limits.captured_files,
                 "captured_file_bytes": limits.captured_file_bytes,
+                "processes": limits.processes,
                 "rlimits": rlimits,
+                "fresh": fresh,
             },
             seconds=START_SECONDS,
         )

@@ -8,7 +8,7 @@ same user, and the paths are used as they are.
 
 from __future__ import annotations
 
-import os
+import py_compile
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,4 +87,8 @@ def _copy_guest(target: Path) -> None:
         copy = target / source.name
         copy.write_bytes(source.read_bytes())
         copy.chmod(0o644)
-    os.utime(target)
+        # Spares the image's python the compiling at every start if it is of our version; else it compiles.
+        py_compile.compile(
+            str(copy), dfile=f"/guest/{source.name}", doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )  # fmt: skip

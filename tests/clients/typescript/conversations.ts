@@ -14,7 +14,7 @@ const streamedContainers: Record<string, unknown> = {};
 async function ask(name: string, content: unknown, more: object = {}): Promise<any> {
   const betas = namespace === "beta" ? { betas: ["code-execution-2025-08-25", "files-api-2025-04-14"] } : {};
   const body = {
-    model: "claude-sonnet-4-5",
+    model: process.env.MODEL ?? "claude-sonnet-4-5",
     max_tokens: 4096,
     messages: [{ role: "user", content }],
     tools,
@@ -65,7 +65,7 @@ async function combinedOperations(): Promise<any> {
 
 async function containerReuse(): Promise<any[]> {
   const first = await ask("reuse_first", "Write a file with a random number and save it to '/tmp/number.txt'");
-  const container = first.container?.id ?? (streamedContainers.reuse_first as any).id;
+  const container = (first.container ?? (streamedContainers.reuse_first as any))?.id;
   const question = "Read the number from '/tmp/number.txt' and calculate its square";
   return [first, await ask("reuse_second", question, { container })];
 }

@@ -15,7 +15,7 @@ const getWeather: any = betaTool({
 
 const client: any = new Anthropic();
 const runner = client.beta.messages.toolRunner({
-  model: "claude-sonnet-4-5",
+  model: process.env.MODEL ?? "claude-sonnet-4-5",
   max_tokens: 1024,
   system: "Be brief.",
   messages: [{ role: "user", content: "What is the weather in Oslo and in Rome?" }],

@@ -27,7 +27,7 @@ class SandboxSpec:
     image: Path
     """Root of the image, shown read-only."""
     guest: Path
-    """Folder of the guest's code, shown read-only at ``/guest/guest``."""
+    """Folder of the guest's code, shown read-only at ``/guest``."""
     disk: Path
     """Holds ``home``, ``tmp`` and ``files``, shown writable at /home/user, /tmp and /files."""
     identity: Identity | None

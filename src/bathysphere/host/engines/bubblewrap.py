@@ -21,6 +21,9 @@ INSIDE_UID = 1000
 _OWN_PLACES = {"home", "tmp", "files", "guest", "proc", "dev", "run", "sys", "skills"}
 """What is never taken from the image's root directory."""
 
+_MOUNT_POINTS = ("home/user", "tmp", "files", "guest", "proc", "dev", "run", "skills")
+"""Places that an image has when it can be shown in one piece."""
+
 _PYTHONS = ("usr/bin/python3.11", "usr/local/bin/python3.11", "usr/bin/python3", "usr/local/bin/python3")
 
 _NAMESPACES = (
@@ -69,7 +72,11 @@ class Bubblewrap:
                 entries = sorted(image.iterdir())
             except OSError as error:
                 raise EngineError(f"The image {image} cannot be read: {error.strerror}. Build it again.") from error
-            arguments = []
+            arguments: list[str] = []
+            if all((image / place).is_dir() for place in _MOUNT_POINTS):
+                # One mount instead of a dozen; the places of our own are mounted over it.
+                arguments = ["--ro-bind", str(image), "/"]
+                entries = []
             for entry in entries:
                 if entry.name in _OWN_PLACES:
                     continue
@@ -96,12 +103,12 @@ class Bubblewrap:
             *("--bind", str(spec.disk / "home"), "/home/user"),
             *("--bind", str(spec.disk / "tmp"), "/tmp"),  # noqa: S108
             *("--bind", str(spec.disk / "files"), "/files"),
-            *("--ro-bind", str(spec.guest), "/guest/guest"),
+            *("--ro-bind", str(spec.guest), "/guest"),
         ]
         for outside, inside in spec.extra.items():
             arguments += ["--ro-bind", str(outside), inside]
         arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--"]
-        return [*arguments, python, "-I", "-S", "-B", "/guest/guest/start.py"]
+        return [*arguments, python, "-I", "-S", "-B", "/guest/start.py"]
 
     async def start(self, spec: SandboxSpec) -> BubblewrapSandbox:
         """See Engine."""
