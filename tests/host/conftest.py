@@ -134,7 +134,12 @@ async def make_host(image: Path, environment: dict[str, str], tmp_path: Path) ->
 @pytest.fixture
 async def host(image: Path, environment: dict[str, str], data: Path) -> AsyncGenerator[LocalHost, None]:
     """A host with small limits, shared with other tests."""
-    limits = {"memory_bytes": 256 * 1024 * 1024, "processes": 64, "captured_files": 5, "captured_file_bytes": 10_000_000}
+    limits: dict[str, object] = {
+        "memory_bytes": 256 * 1024 * 1024,
+        "processes": 64,
+        "captured_files": 5,
+        "captured_file_bytes": 10_000_000,
+    }
     host = LocalHost(data, settings_of(sandbox=limits), image, environment)
     yield host
     await host.close()
@@ -159,9 +164,7 @@ async def other(host: LocalHost) -> AsyncGenerator[Container, None]:
 
 def group_of(data: Path) -> str:
     """The name of a daemon's control group."""
-    return Configuration(
-        data=data, image=data, environment={}, limits=Settings().sandbox, host=Settings().host
-    ).name
+    return Configuration(data=data, image=data, environment={}, limits=Settings().sandbox, host=Settings().host).name
 
 
 def groups_left(data: Path) -> list[Path]:

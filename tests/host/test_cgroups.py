@@ -95,7 +95,9 @@ def test_version_2(version_2: Version2) -> None:
     assert (version_2.own / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (base / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     group = cgroups.create("one", LIMITS)
-    written = {name: (base / "one" / name).read_text() for name in ("memory.max", "memory.swap.max", "cpu.max", "pids.max")}
+    written = {
+        name: (base / "one" / name).read_text() for name in ("memory.max", "memory.swap.max", "cpu.max", "pids.max")
+    }
     assert written == {
         "memory.max": "104857600", "memory.swap.max": "0", "cpu.max": "50000 100000", "pids.max": "32",
     }  # fmt: skip
@@ -118,7 +120,7 @@ def test_version_2_with_controllers_that_are_not_handed_on(version_2: Version2) 
 async def test_what_this_machine_has() -> None:
     found = Hierarchies.find()
     if found.missing():
-        with pytest.raises(CgroupError, match="cannot be made|cannot be handed on"):
+        with pytest.raises(CgroupError, match=r"cannot be made|cannot be handed on"):
             Cgroups(Hierarchies(found.version, dict.fromkeys(("memory", "cpu", "pids"), Path("/proc"))), "x").prepare()
         return
     name = f"bathysphere-test-{os.urandom(4).hex()}"

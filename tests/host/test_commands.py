@@ -157,7 +157,9 @@ async def test_calls_wait_for_each_other_in_order(container: Container) -> None:
 
 
 async def test_a_home_in_ruins(container: Container) -> None:
-    await container.bash("rm -rf /home/user/* /home/user/.[a-z]*; rm -rf /files/output /files/input; chmod 000 /home/user")
+    await container.bash(
+        "rm -rf /home/user/* /home/user/.[a-z]*; rm -rf /files/output /files/input; chmod 000 /home/user"
+    )
     seen = await container.bash("pwd; touch $OUTPUT_DIR/x && echo made")
     assert seen.stdout == "/home/user\nmade\n"
     await container.bash("rm -rf /files/output; ln -s /etc /files/output")

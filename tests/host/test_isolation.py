@@ -94,7 +94,9 @@ async def test_sees_only_its_own_processes(container: Container) -> None:
 async def test_inherits_no_descriptors(container: Container) -> None:
     expected = "0 /dev/null\n1 pipe\n2 pipe\n"
     # 255 is bash's own way to its script.
-    script = 'for fd in {0..254}; do [ -e /proc/$$/fd/$fd ] && readlink /proc/$$/fd/$fd | sed "s/^/$fd /; s/:.*//"; done'
+    script = (
+        'for fd in {0..254}; do [ -e /proc/$$/fd/$fd ] && readlink /proc/$$/fd/$fd | sed "s/^/$fd /; s/:.*//"; done'
+    )
     assert (await container.bash(script)).stdout == expected
     seen = await container.python(
         "import os\nfor fd in sorted(os.listdir('/proc/self/fd'), key=int):\n"
@@ -105,7 +107,19 @@ async def test_inherits_no_descriptors(container: Container) -> None:
 
 
 async def test_cannot_write_outside_its_places(container: Container) -> None:
-    places = ["/", "/usr", "/usr/bin", "/etc", "/opt", "/var", "/guest", "/skills", "/home", "/proc/sys/kernel", "/root"]
+    places = [
+        "/",
+        "/usr",
+        "/usr/bin",
+        "/etc",
+        "/opt",
+        "/var",
+        "/guest",
+        "/skills",
+        "/home",
+        "/proc/sys/kernel",
+        "/root",
+    ]
     seen = await container.bash("; ".join(f"touch {place}/x && echo wrote {place}" for place in places))
     assert seen.stdout == ""
     seen = await container.bash("echo x > /guest/init.py; echo x > /proc/sys/kernel/core_pattern; echo x > /etc/passwd")

@@ -17,7 +17,9 @@ async def test_memory(container: Container) -> None:
 
 
 async def test_shared_memory_counts(container: Container) -> None:
-    filled = await container.bash("head -c 400M /dev/zero > /dev/shm/x; ls -s --block-size=M /dev/shm/x | cut -dM -f1; rm /dev/shm/x")
+    filled = await container.bash(
+        "head -c 400M /dev/zero > /dev/shm/x; ls -s --block-size=M /dev/shm/x | cut -dM -f1; rm /dev/shm/x"
+    )
     assert filled.code == 137 or int(filled.stdout.split()[0]) <= 256
     assert (await container.bash("echo next")).stdout == "next\n"
 
