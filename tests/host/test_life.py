@@ -97,8 +97,7 @@ async def test_the_daemon_is_killed(make_host: MakeHost, tmp_path: Path) -> None
     # The next call starts a new daemon, which finds nothing left of the old one's sandboxes.
     assert (await container.bash("cat kept.txt; pgrep -cx sleep")).stdout == "kept\n0\n"
     while Path(f"/proc/{guest}").exists():
-        assert not ROOT, "as root the new daemon has seen to the end of the old one's sandboxes"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # ended; its parent, which is not ours, has yet to take leave of it
     if ROOT:
         assert {group.parent for group in groups_left(tmp_path / "data")}
 
