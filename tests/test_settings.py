@@ -44,7 +44,7 @@ def test_what_cannot_be_used_is_refused_by_name(tmp_path: Path, text: str, named
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="nowhere.toml"):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml"):
         Settings.load(tmp_path / "nowhere.toml")
 
 
@@ -54,7 +54,7 @@ def tables() -> Iterator[tuple[str, type[BaseModel]]]:
         yield name, kind
 
 
-@pytest.mark.parametrize(("name", "table"), tables())
+@pytest.mark.parametrize(("name", "table"), list(tables()))
 def test_every_setting_is_documented_with_its_default(name: str, table: type[BaseModel]) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     section = text.partition(f"`[{name}]`" if name != "models" else "`[[models]]`")[2].partition("\n## ")[0]

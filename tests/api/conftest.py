@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,8 @@ class Server:
         headers = {"x-api-key": key or self.key}
         if beta is not None:
             headers["anthropic-beta"] = beta
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=60)
+        # Plain HTTP: loading the certificates of the world takes longer than most tests.
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=60, verify=False)
 
     def new_key(self, workspace: str) -> str:
         """A key of a workspace, made while the server runs."""
@@ -54,35 +55,53 @@ def make_key(data: Path, workspace: str) -> str:
     return asyncio.run(make())
 
 
-Start = Callable[..., Server]
+class Start:
+    """Starts servers; all of them end with the stack."""
+
+    def __init__(self, stack: ExitStack, directories: pytest.TempPathFactory) -> None:
+        self._stack = stack
+        self._directories = directories
+
+    def __call__(self, data: Path | None = None, file_size_limit: int | None = None, **limits: int) -> Server:
+        """A server of its own, on ``data`` if given; ``limits`` are those of the settings.
+
+        ``file_size_limit``: no file of the process may grow beyond it, in bytes; to the server that is a full disk.
+        """
+        data = data or self._directories.mktemp("data")
+        key = make_key(data, "default")
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        settings = data / "test.toml"
+        settings.write_text("[limits]\n" + "".join(f"{name} = {value}\n" for name, value in limits.items()))
+        command = [sys.executable, "-m", "tests.api.files_server", str(data), str(settings), str(listener.fileno())]
+        if file_size_limit is not None:
+            command = ["prlimit", f"--fsize={file_size_limit}", *command]
+        process = subprocess.Popen(
+            command,
+            pass_fds=[listener.fileno()],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        listener.close()
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        server = Server(f"http://127.0.0.1:{port}", process.pid, data, key, process)
+        wait_until_ready(server)
+        return server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a server: ``start(data=None, **limits)``; all end with the module."""
+    """For tests that need a server of their own; it ends with the test."""
     with ExitStack() as stack:
+        yield Start(stack, tmp_path_factory)
 
-        def start(data: Path | None = None, **limits: int) -> Server:
-            data = data or tmp_path_factory.mktemp("data")
-            key = make_key(data, "default")
-            listener = socket.create_server(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-            settings = data / "test.toml"
-            settings.write_text("[limits]\n" + "".join(f"{name} = {value}\n" for name, value in limits.items()))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.api.files_server", str(data), str(settings), str(listener.fileno())],
-                pass_fds=[listener.fileno()],
-                cwd=Path(__file__).parents[2],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
-            listener.close()
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            server = Server(f"http://127.0.0.1:{port}", process.pid, data, key, process)
-            wait_until_ready(server)
-            return server
 
-        yield start
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests that leave others alone."""
+    with ExitStack() as stack:
+        yield Start(stack, tmp_path_factory)()
 
 
 def wait_until_ready(server: Server) -> None:
@@ -94,8 +113,3 @@ def wait_until_ready(server: Server) -> None:
             return
         except httpx2.TransportError:
             time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def server(start: Start) -> Server:
-    return start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import uvicorn
-from fastapi import Body, FastAPI
+from fastapi import APIRouter, Body, FastAPI
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from bathysphere.api import errors, files
-from bathysphere.api.auth import Caller
-from bathysphere.api.services import Services
+from bathysphere.api.auth import Caller, ProtectedRoute
+from bathysphere.api.services import Storage
 from bathysphere.settings import Settings
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
@@ -41,7 +42,7 @@ def application(data: Path, settings: Settings) -> FastAPI:
         database = await Database.open(data)
         blobs = await LocalBlobs.open_folder(data / "blobs")
         await sweep(database, blobs)
-        app.state.services = Services(settings, database, blobs)
+        app.state.services = Storage(settings, database, blobs)
         yield
         await database.close()
 
@@ -49,9 +50,13 @@ def application(data: Path, settings: Settings) -> FastAPI:
     app.include_router(files.router)
     errors.install(app)
 
-    @app.post("/question")
+    protected = APIRouter(route_class=ProtectedRoute)
+
+    @protected.post("/question")
     async def question(body: Annotated[Question, Body()], caller: Caller) -> str:
-        return "fine"
+        return caller.workspace_id
+
+    app.include_router(protected)
 
     @app.get("/broken")
     async def broken() -> None:
@@ -75,4 +80,6 @@ def application(data: Path, settings: Settings) -> FastAPI:
 if __name__ == "__main__":
     _, data, settings, descriptor = sys.argv
     app = application(Path(data), Settings.load(Path(settings)))
-    uvicorn.run(app, fd=int(descriptor), log_level="warning")
+    # Not ``fd=``: that takes the listener for a Unix socket, and leaves Nagle's algorithm on.
+    listener = socket.socket(fileno=int(descriptor))
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

@@ -12,6 +12,7 @@ import pytest
 from bathysphere.image.build import build
 from bathysphere.image.definition import Definition
 from bathysphere.image.progress import ConsoleProgress
+from tests.image.likeness import make_likeness
 
 # bubblewrap must not be started as root; any other uid will do, and the image must work under any.
 UID = 231_000
@@ -22,6 +23,11 @@ Run = Callable[[str, str], subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def definition() -> Definition:
     return Definition.load()
+
+
+@pytest.fixture
+def likeness(tmp_path: Path, definition: Definition) -> Path:
+    return make_likeness(tmp_path / "rootfs", definition)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +49,7 @@ def run_inside(image_root: Path, definition: Definition) -> Run:
 
     def run(interpreter: str, program: str) -> subprocess.CompletedProcess[str]:
         start = f"cp -a /etc/skel/. . && cat > /tmp/program && exec {interpreter} /tmp/program"
-        as_somebody = {"user": UID, "group": UID, "extra_groups": []} if os.geteuid() == 0 else {}
+        somebody = UID if os.geteuid() == 0 else None
         return subprocess.run(
             [*argv, "bash", "-c", start],
             input=program,
@@ -51,7 +57,9 @@ def run_inside(image_root: Path, definition: Definition) -> Run:
             text=True,
             check=False,
             cwd="/",
-            **as_somebody,  # type: ignore[call-overload]
+            user=somebody,
+            group=somebody,
+            extra_groups=None if somebody is None else [],
         )
 
     return run

@@ -23,7 +23,8 @@ def test_program(program: Path, run_inside: Run) -> None:
 
 def test_every_library_has_a_program(definition: Definition) -> None:
     wanted = "".join((definition.directory / name).read_text() for name in ("libraries.in", "libraries-alone.in"))
-    libraries = {line.partition("[")[0].replace("-", "_") for line in wanted.splitlines() if line and not line.startswith("#")}
+    names = (line.partition("[")[0] for line in wanted.splitlines() if not line.startswith("#"))
+    libraries = {name.replace("-", "_") for name in names if name}
     assert libraries <= {program.stem for program in PROGRAMS}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -107,6 +109,42 @@ async def test_only_the_owner_may_read_the_data(tmp_path: Path) -> None:
     assert f"{DATABASE_FILE}-wal" in names
     assert set(names.values()) == {0o600}
     await database.close()
+
+
+async def test_a_directory_that_holds_other_things_keeps_its_mode(tmp_path: Path) -> None:
+    data = tmp_path / "shared"
+    data.mkdir(mode=0o755)
+    (data / "diary.txt").write_text("")
+    await (await Database.open(data)).close()
+    assert stat.S_IMODE(data.stat().st_mode) == 0o755
+    assert stat.S_IMODE((data / DATABASE_FILE).stat().st_mode) == 0o600
+
+
+async def test_any_directory_name_will_do(tmp_path: Path) -> None:
+    data = tmp_path / "a?b=c#d %20 é;e&f"
+    await (await Database.open(data)).close()
+    assert (data / DATABASE_FILE).exists()
+
+
+async def test_a_cancelled_request_finishes_its_transaction_and_keeps_nobody_out(database: Database) -> None:
+    async def write(name: str) -> None:
+        async with database.writing() as session:
+            for n in range(5):
+                await session.execute(text("INSERT INTO organizations VALUES (:id, 'x', 0)"), {"id": f"{name}_{n}"})
+
+    async with anyio.create_task_group() as tasks:
+        for name in "abcdef":
+            tasks.start_soon(write, name)
+        await anyio.sleep(0)
+        tasks.cancel_scope.cancel()
+    native = asyncio.create_task(write("native"))
+    await asyncio.sleep(0)
+    native.cancel()
+    await asyncio.wait([native])
+    await write("z")
+    async with database.reading() as session:
+        counts = await session.scalars(text("SELECT count(*) FROM organizations GROUP BY substr(id, 1, 1)"))
+    assert set(counts) == {5}, "each transaction is there as a whole or not at all"
 
 
 async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:

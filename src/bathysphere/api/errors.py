@@ -27,6 +27,8 @@ _PATH_CHARACTERS: Final = 200
 _SOURCES: Final = frozenset({"body", "query", "path", "header", "cookie"})
 # What pydantic puts into a path for its own sake: "list[...]", "function-after[...]", "str".
 _NOT_THE_CLIENTS: Final = re.compile(r".*[\[(].*|str|int|float|bool|none|dict|bytes", re.DOTALL)
+_NOT_AN_OBJECT: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
+_OUR_CLASSES: Final = re.compile(r" or (instance of \w+|object to extract fields from)$")
 
 
 def install(app: FastAPI) -> None:
@@ -69,7 +71,9 @@ def _described(error: Mapping[str, Any]) -> str:
         return f"The request body is not valid JSON: {error.get('ctx', {}).get('error', 'malformed')}{at}"
     path = _path(location)
     message = str(error.get("msg", "invalid")).removeprefix("Value error, ")
-    message = _cut(message, _MESSAGE_CHARACTERS)
+    message = _cut(_OUR_CLASSES.sub("", message), _MESSAGE_CHARACTERS)
+    if not path and error.get("type") in _NOT_AN_OBJECT:
+        return "The request body must be a JSON object, sent with Content-Type: application/json"
     if not path:
         return f"The request body is wrong: {message}"
     return f"{path}: {message}"

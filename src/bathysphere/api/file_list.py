@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.datastructures import QueryParams
 
 from bathysphere.api.betas import betas
-from bathysphere.api.services import Services
+from bathysphere.api.services import Storage
 from bathysphere.store import files
 from bathysphere.store.files import File, Page, Position
 from bathysphere.store.keys import Identity
@@ -38,7 +38,7 @@ _LIMIT_TEXT: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _SHOWN_ID: Final = 100
 
 
-async def listing(request: Request, caller: Identity, serving: Services) -> BaseModel:
+async def listing(request: Request, caller: Identity, storing: Storage) -> BaseModel:
     """The answer to ``GET /v1/files``, in the shape that the beta header asks for. Raises InvalidRequest."""
     asked = betas(request.headers)
     query = request.query_params
@@ -49,12 +49,12 @@ async def listing(request: Request, caller: Identity, serving: Services) -> Base
     _check_names(query, cursors, old=old, both=both, ids=ids)
 
     if ids:
-        page = Page(await files.get_many(serving.database, caller.workspace_id, ids), more=False)
+        page = Page(await files.get_many(storing.database, caller.workspace_id, ids), more=False)
     elif "scope_id" in query:
         # Scopes are sessions of hosted agents; this server has none, so no file belongs to one.
         page = Page([], more=False)
     else:
-        page = await _page(query, cursors, caller.workspace_id, serving)
+        page = await _page(query, cursors, caller.workspace_id, storing)
     return _shaped(page, old=old, both=both, forward="before_id" not in cursors)
 
 
@@ -80,19 +80,19 @@ def _check_names(query: QueryParams, cursors: list[str], *, old: bool, both: boo
             raise InvalidRequest(f"ids[]: at most {LIST_IDS} ids, {len(ids)} were given")
 
 
-async def _page(query: QueryParams, cursors: list[str], workspace_id: str, serving: Services) -> Page:
+async def _page(query: QueryParams, cursors: list[str], workspace_id: str, storing: Storage) -> Page:
     limit = _limit(query.get("limit"))
     if not cursors:
-        return await files.older(serving.database, workspace_id, limit, _position(query.get("page")))
+        return await files.older(storing.database, workspace_id, limit, _position(query.get("page")))
     name = cursors[0]
     cursor = query[name]
-    at = await files.get(serving.database, workspace_id, cursor) if ID_PATTERN.fullmatch(cursor) else None
+    at = await files.get(storing.database, workspace_id, cursor) if ID_PATTERN.fullmatch(cursor) else None
     if at is None:
         raise InvalidRequest(f"{name}: File `{cursor[:_SHOWN_ID]}` not found.")
     position = Position(at.created_at, at.id)
     if name == "before_id":
-        return await files.newer(serving.database, workspace_id, limit, position)
-    return await files.older(serving.database, workspace_id, limit, position)
+        return await files.newer(storing.database, workspace_id, limit, position)
+    return await files.older(storing.database, workspace_id, limit, position)
 
 
 def _limit(text: str | None) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import Request
 
 from bathysphere.api.multipart import MalformedMultipart, PartBegin, PartData, PartEnd, events
-from bathysphere.api.services import Services
+from bathysphere.api.services import Storage
 from bathysphere.store import files
 from bathysphere.store.blobs import BlobStoreFull, BlobWriter
 from bathysphere.store.files import File, StorageQuotaExceeded
@@ -24,16 +24,16 @@ _FIELD_BYTES: Final = 64
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,32}", re.ASCII)
 
 
-async def receive_upload(request: Request, caller: Identity, serving: Services) -> File:
+async def receive_upload(request: Request, caller: Identity, storing: Storage) -> File:
     """Read the body of ``POST /v1/files`` and store its file; on any failure nothing of it stays.
 
     Raises InvalidRequest, TooLarge, ServerError (disk full), and ClientDisconnect when the client goes away.
     """
-    limits = serving.settings.limits
+    limits = storing.settings.limits
     _check_announced(request.headers.get("content-length"), limits.file_bytes)
-    room = await files.free_bytes(serving.database, caller.workspace_id, limits.storage_bytes)
+    room = await files.free_bytes(storing.database, caller.workspace_id, limits.storage_bytes)
     try:
-        async with serving.blobs.writer() as writer:
+        async with storing.blobs.writer() as writer:
             form = _Form(writer, limits.file_bytes, room)
             body = _bounded(request.stream(), limits.file_bytes)
             async for event in events(request.headers.get("content-type"), body):
@@ -47,8 +47,8 @@ async def receive_upload(request: Request, caller: Identity, serving: Services) 
             filename, mime_type = form.file()
             key = await writer.commit()
         return await files.add(
-            serving.database,
-            serving.blobs,
+            storing.database,
+            storing.blobs,
             workspace_id=caller.workspace_id,
             filename=filename,
             mime_type=mime_type,

@@ -12,47 +12,47 @@ from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from bathysphere.api.auth import Caller
+from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.betas import betas
 from bathysphere.api.file_list import listing
 from bathysphere.api.file_upload import receive_upload
-from bathysphere.api.services import Serving
+from bathysphere.api.services import Storing
 from bathysphere.store import files
 from bathysphere.store.blobs import BlobReader
 from bathysphere.store.files import File
 from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.files import FILES_BETA, FileDeleted, FileMetadata, FileMetadataBeta
 
-router = APIRouter(prefix="/v1/files", tags=["files"])
+router = APIRouter(prefix="/v1/files", tags=["files"], route_class=ProtectedRoute)
 
 _SHOWN_ID: Final = 100
 
 
 @router.post("", response_model=FileMetadata)
-async def upload(request: Request, caller: Caller, serving: Serving) -> Response:
+async def upload(request: Request, caller: Caller, storing: Storing) -> Response:
     """Store a file, streamed: parts ``file`` and, if it is to expire, ``expires_in_seconds``, in any order."""
-    return _json(_shape(await receive_upload(request, caller, serving), request.headers))
+    return _json(_shape(await receive_upload(request, caller, storing), request.headers))
 
 
 @router.get("")
-async def list_files(request: Request, caller: Caller, serving: Serving) -> Response:
+async def list_files(request: Request, caller: Caller, storing: Storing) -> Response:
     """The files of the workspace, newest first."""
-    return _json(await listing(request, caller, serving))
+    return _json(await listing(request, caller, storing))
 
 
 @router.get("/{file_id}", response_model=FileMetadata)
-async def metadata(file_id: str, request: Request, caller: Caller, serving: Serving) -> Response:
+async def metadata(file_id: str, request: Request, caller: Caller, storing: Storing) -> Response:
     """What is known of a file; also, for 30 days, of one that has expired."""
-    found = await files.get(serving.database, caller.workspace_id, file_id)
+    found = await files.get(storing.database, caller.workspace_id, file_id)
     if found is None:
         raise not_found(file_id)
     return _json(_shape(found, request.headers))
 
 
 @router.get("/{file_id}/content")
-async def content(file_id: str, caller: Caller, serving: Serving) -> Response:
+async def content(file_id: str, caller: Caller, storing: Storing) -> Response:
     """The bytes of a file that code in a container made. Uploads cannot be downloaded."""
-    found = await files.get(serving.database, caller.workspace_id, file_id)
+    found = await files.get(storing.database, caller.workspace_id, file_id)
     if found is None:
         raise not_found(file_id)
     if found.expired(datetime.now(UTC)) or found.blob_key is None:
@@ -62,13 +62,13 @@ async def content(file_id: str, caller: Caller, serving: Serving) -> Response:
             f"File `{found.id}` is not downloadable: only files created by tools or skills are.",
             error_code="file_not_downloadable",
         )
-    return _Content(found, await serving.blobs.open(found.blob_key))
+    return _Content(found, await storing.blobs.open(found.blob_key))
 
 
 @router.delete("/{file_id}", response_model=FileDeleted)
-async def delete(file_id: str, caller: Caller, serving: Serving) -> Response:
+async def delete(file_id: str, caller: Caller, storing: Storing) -> Response:
     """Remove a file for good."""
-    if not await files.delete(serving.database, serving.blobs, caller.workspace_id, file_id):
+    if not await files.delete(storing.database, storing.blobs, caller.workspace_id, file_id):
         raise not_found(file_id)
     return _json(FileDeleted(id=file_id))
 

@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from bathysphere.api.auth import Caller
+from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.request_id import request_id
 from bathysphere.api.services import Services, Serving
 from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
@@ -25,7 +25,7 @@ from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.message import Container as WireContainer
 from bathysphere.wire.requests import MessagesRequest
 
-router = APIRouter()
+router = APIRouter(route_class=ProtectedRoute)
 
 _FORWARDED: Final = ("anthropic-version", "anthropic-beta")
 

@@ -6,6 +6,7 @@ Starlette's own form parser takes a part without a filename for text and holds i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from email.errors import MessageError
@@ -15,6 +16,9 @@ from typing import Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
+
+# It warns of every malformed byte, and so lets clients fill the log. What matters is in the exception.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 _HEADER_BYTES: Final = 8 * 1024
 _HEADER_COUNT: Final = 16

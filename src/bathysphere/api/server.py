@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -42,7 +43,7 @@ async def open_services(settings: Settings, data: Path, image: Image) -> AsyncIt
         stack.push_async_callback(models.close)
         database = await Database.open(data)
         stack.push_async_callback(database.close)
-        blobs = LocalBlobs(data / "blobs")
+        blobs = await LocalBlobs.open_folder(data / "blobs")
         sweeping = asyncio.create_task(_sweep_hourly(database, blobs))
         stack.callback(sweeping.cancel)
         host = LocalHost(data, settings, image.root, Definition.load().environment)
@@ -71,6 +72,16 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             await self._on_listening()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, without raising the signal again: that would cancel the closing of the services."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -17,15 +17,28 @@ from bathysphere.store.database import Database
 
 
 @dataclass(slots=True)
-class Services:
-    """Kept in ``app.state.services``."""
+class Storage:
+    """What files and keys need, and all that they need."""
 
     settings: Settings
     database: Database
     blobs: Blobs
+
+
+@dataclass(slots=True)
+class Services(Storage):
+    """Everything. Kept in ``app.state.services``."""
+
     host: Host
     models: ConfiguredModels
     containers: Containers
+
+
+async def storage(connection: HTTPConnection) -> Storage:
+    """The storage of the application that a request came to."""
+    found = connection.app.state.services
+    assert isinstance(found, Storage)
+    return found
 
 
 async def services(connection: HTTPConnection) -> Services:
@@ -34,6 +47,9 @@ async def services(connection: HTTPConnection) -> Services:
     assert isinstance(found, Services)
     return found
 
+
+Storing = Annotated[Storage, Depends(storage)]
+"""For the signature of a route: ``storing: Storing``."""
 
 Serving = Annotated[Services, Depends(services)]
 """For the signature of a route: ``serving: Serving``."""

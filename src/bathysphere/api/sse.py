@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -20,13 +20,17 @@ HEADERS: Final = {
 }
 MEDIA_TYPE: Final = "text/event-stream; charset=utf-8"
 
+_LINE_ENDS: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+"""What some clients' line readers take for the end of a line, and JSON doesn't escape by itself."""
+
 _QUEUE: Final = 256
 """Events that may wait for a slow client; then the turn waits too."""
 
 
 def record(kind: str, data: dict[str, Any]) -> bytes:
     """One event as bytes. The ``event:`` line is always there: SDKs drop records without one."""
-    return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_LINE_ENDS)
+    return f"event: {kind}\ndata: {text}\n\n".encode()
 
 
 class EventStream:
@@ -84,7 +88,7 @@ class EventStream:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def body(self) -> AsyncIterator[bytes]:
+    async def body(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the response. Closing it early (the client has gone) ends the turn."""
         assert self._first is not None, "begin comes first"
         try:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import anthropic
 import click
 from rich.console import Console
 from rich.rule import Rule
 
 from bathysphere.settings import default_data_directory
+from bathysphere.store import keys, workspaces
+from bathysphere.store.database import Database, DatabaseError
+
+if TYPE_CHECKING:
+    import anthropic
 
 _TOOL: Final[Any] = {"type": "code_execution_20250825", "name": "code_execution"}
 _MODEL: Final = "claude-sonnet-4-5"  # any name will do: the demo model answers to all of them
-_START_SECONDS: Final = 60
+_END_SECONDS: Final = 60
 
 _CSV: Final = """\
 month,visitors,tickets,revenue
@@ -43,7 +48,7 @@ month,visitors,tickets,revenue
 @click.option("--data", type=click.Path(path_type=Path), help="Data directory of the server that is started.")
 def demo(data: Path | None) -> None:
     """Three conversations through the official SDK, against a server that is started for them."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     directory = (data or default_data_directory()).absolute()
     console.print(
         "[bold]bathysphere[/] runs the code that a model writes in a sealed container on this machine.\n"
@@ -51,8 +56,11 @@ def demo(data: Path | None) -> None:
         "[yellow]No language model is connected:[/] the demo model only knows these examples. "
         "The container, the code that runs in it and its results are real.\n"
     )
-    with _key(directory) as key, _server(directory) as url, anthropic.Anthropic(api_key=key, base_url=url) as client:
-        _play(console, directory, client)
+    with _key(directory) as key, _server(directory) as url_of:
+        import anthropic  # noqa: PLC0415 - takes a second or two, in which the server starts
+
+        with anthropic.Anthropic(api_key=key, base_url=url_of()) as client:
+            _play(console, directory, client)
     console.print(
         "\nNext:\n"
         "  make serve                the server, on http://127.0.0.1:8321; it prints a key\n"
@@ -112,7 +120,7 @@ def _converse(console: Console, client: anthropic.Anthropic, content: Any, conta
         console.print("[bold green]model[/]  ", end="")
         for event in stream:
             if event.type == "text":
-                console.print(event.text, end="", markup=False)
+                console.print(event.text, end="", markup=False, soft_wrap=True)
             elif event.type == "content_block_stop":
                 _show(console, event.content_block.to_dict())
         console.print()
@@ -125,7 +133,8 @@ def _show(console: Console, block: dict[str, Any]) -> None:
         what = given.get("command", "")
         if block["name"] == "text_editor_code_execution":
             what = f"{what} {given.get('path', '')}"
-        console.print(f"\n[dim]runs   {_indented(what)}[/]", markup=True)
+        console.print("\n[dim]runs[/]   ", end="")
+        console.print(_indented(what), style="dim", markup=False)
     elif block["type"].endswith("_tool_result"):
         result = block["content"]
         shown = (
@@ -147,14 +156,14 @@ def _indented(text: str) -> str:
 
 
 def _save_files(client: anthropic.Anthropic, message: Any) -> list[Path]:
-    """Download what the code produced into the current folder; a name that is taken gets a number."""
+    """Download what the code produced into the current folder, under names that only a demo gives."""
     saved = []
     for block in message.content:
         if block.type != "bash_code_execution_tool_result" or block.content.type != "bash_code_execution_result":
             continue
         for output in block.content.content:
             name = Path(client.beta.files.retrieve_metadata(output.file_id).filename).name
-            path = Path.cwd() / name
+            path = Path.cwd() / f"demo-{name}"
             client.beta.files.download(output.file_id).write_to_file(path)
             saved.append(path)
     return saved
@@ -163,27 +172,37 @@ def _save_files(client: anthropic.Anthropic, message: Any) -> list[Path]:
 @contextmanager
 def _key(directory: Path) -> Iterator[str]:
     """A key for the time of the demo."""
-    made = _bathysphere("keys", "create", "--name", "demo", "--data", str(directory))
+
+    async def create() -> tuple[keys.ApiKey, str]:
+        async with _database(directory) as database:
+            return await keys.create(database, await workspaces.default(database), "demo")
+
+    async def disable(key: keys.ApiKey) -> None:
+        async with _database(directory) as database:
+            await keys.disable(database, key.id)
+
     try:
-        yield made.stdout.strip()
+        made, secret = asyncio.run(create())
+    except DatabaseError as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        yield secret
     finally:
-        found = re.search(r"apikey_\w+", made.stderr)
-        if found:
-            _bathysphere("keys", "disable", found[0], "--data", str(directory))
+        asyncio.run(disable(made))
 
 
-def _bathysphere(*arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bathysphere", *arguments], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise click.ClickException(done.stderr.strip().removeprefix("Error: "))
-    return done
+@asynccontextmanager
+async def _database(directory: Path) -> AsyncIterator[Database]:
+    database = await Database.open(directory)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @contextmanager
-def _server(directory: Path) -> Iterator[str]:
-    """A server with the demo model on a free port, for the time of the demo."""
+def _server(directory: Path) -> Iterator[Callable[[], str]]:
+    """A server with the demo model on a free port, for the time of the demo; called, it waits and gives the URL."""
     with tempfile.TemporaryDirectory(prefix="bathysphere-demo-") as folder:
         config = Path(folder) / "bathysphere.toml"
         config.write_text('[[models]]\nmatch = "*"\nbackend = "demo"\n', encoding="utf-8")
@@ -194,16 +213,16 @@ def _server(directory: Path) -> Iterator[str]:
             text=True,
         )
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                found = re.search(r"listens on (\S+)", line)
-                if found:
-                    yield found[1]
-                    return
-            assert process.stderr is not None
-            raise click.ClickException(
-                "The server did not start: " + process.stderr.read().strip().removeprefix("Error: ")
-            )
+            yield lambda: _url(process)
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=_START_SECONDS)
+            process.communicate(timeout=_END_SECONDS)
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        if found := re.search(r"listens on (\S+)", line):
+            return found[1]
+    raise click.ClickException("The server did not start: " + process.stderr.read().strip().removeprefix("Error: "))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from bathysphere.image.build import build as build_image
 from bathysphere.image.build import import_tree
@@ -60,21 +59,23 @@ def show(images: Path | None, packages: bool) -> None:
     images = images or default_images_directory()
     definition = Definition.load()
     found = find(images, definition)
-    console = Console()
-    table = Table.grid(padding=(0, 2))
-    table.add_row("digest", definition.digest)
-    table.add_row("path", str(images / definition.digest / "rootfs"))
+    rows = [("digest", definition.digest), ("path", str(images / definition.digest / "rootfs"))]
     if found is None:
-        table.add_row("built", "no: run 'bathysphere image build'")
-        table.add_row("Debian", f"{definition.suite}, {len(definition.packages)} packages asked for")
-        table.add_row("Python", f"{definition.python}, {len(definition.wheels)} libraries")
-        console.print(table, soft_wrap=True)
+        rows.append(("built", "no: run 'bathysphere image build'"))
+        rows.append(("Debian", f"{definition.suite}, {len(definition.packages)} packages asked for"))
+        rows.append(("Python", f"{definition.python}, {len(definition.wheels)} libraries"))
+        _print(rows)
         return
-    _describe(found, definition, table)
-    console.print(table, soft_wrap=True)
+    manifest = _manifest(found)
+    libraries = manifest["python"]
+    rows.append(("built", f"{manifest['created']} ({manifest['origin']})"))
+    rows.append(("size", f"{manifest['bytes'] / 1e6:.0f} MB"))
+    rows.append(("Debian", f"{definition.suite}, {len(manifest['debian'])} packages"))
+    rows.append(("Python", f"{definition.python}, {len(libraries)} libraries: {', '.join(sorted(libraries))}"))
+    rows.append(("commands", ", ".join(sorted(definition.required_commands))))
+    _print(rows)
     if packages:
-        manifest = found.manifest
-        for name, version in sorted({**manifest["debian"], **manifest["python"]}.items()):
+        for name, version in sorted([*manifest["debian"].items(), *libraries.items()]):
             click.echo(f"{name} {version}")
 
 
@@ -92,16 +93,15 @@ def pin() -> None:
     click.echo(f"{count} libraries pinned; the image's digest is now {Definition.load().digest}")
 
 
-def _describe(found: Image, definition: Definition, table: Table) -> None:
+def _manifest(found: Image) -> dict[str, Any]:
     try:
-        manifest = found.manifest
+        return found.manifest
     except (OSError, ValueError) as error:
         raise click.ClickException(
             f"The image's manifest cannot be read ({error}): remove {found.root.parent} and build the image again."
         ) from error
-    table.add_row("built", f"{manifest['created']} ({manifest['origin']})")
-    table.add_row("size", f"{manifest['bytes'] / 1e6:.0f} MB")
-    table.add_row("Debian", f"{definition.suite}, {len(manifest['debian'])} packages")
-    python = manifest["python"]
-    table.add_row("Python", f"{definition.python}, {len(python)} libraries: {', '.join(sorted(python))}")
-    table.add_row("commands", ", ".join(sorted(definition.required_commands)))
+
+
+def _print(rows: list[tuple[str, str]]) -> None:
+    for name, value in rows:
+        click.echo(f"{name:<10}{value}")

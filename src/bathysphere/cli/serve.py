@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -32,7 +33,8 @@ _CONFIGURATION = Path("bathysphere.toml")
 )
 def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     """Start the server. Ctrl-C ends it; containers keep what they hold."""
-    console = Console(stderr=False, highlight=False, soft_wrap=True)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    console = Console(highlight=False, soft_wrap=True)
     directory = (data or default_data_directory()).absolute()
     try:
         settings = Settings.load(config or (_CONFIGURATION if _CONFIGURATION.exists() else None))

@@ -135,7 +135,8 @@ class LocalHost:
         package = str(Path(bathysphere.__file__).resolve().parent.parent)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
         with subprocess.Popen(
-            [sys.executable, "-P", "-m", "bathysphere.host"],
+            # The directory is for whoever reads the list of processes; all else comes over standard input.
+            [sys.executable, "-P", "-m", "bathysphere.host", str(self._configuration.data)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, cwd="/", env={**kept, "PYTHONPATH": package},
         ) as process:  # fmt: skip

@@ -30,7 +30,8 @@ from bathysphere.image.wheels import install_wheels
 
 _ROOM = 4_000_000_000  # bytes that a build takes at its peak, with the fetched packages
 _SOURCE = Path(__file__).parent
-_GUEST_CODE = ("__init__.py", "definition.py", "finishing.py")
+# What the finishing needs; the last only because the digest counts it. bathysphere itself is a namespace there.
+_INSIDE_CODE = ("__init__.py", "definition.py", "finishing.py", "settling.py")
 _INSIDE = "bathysphere-build"
 
 
@@ -65,7 +66,7 @@ def build(
                 install_wheels(definition, root, downloads, progress)
         with _stage(work, "finish", root, progress, "Finishing (3/3)") as wanted:
             if wanted:
-                _finish_inside(root, progress)
+                _finish_inside(root, definition, progress)
                 settle(root, definition)
         image = _name(work, images, definition, "mmdebstrap")
         if not keep_downloads:
@@ -93,12 +94,22 @@ def import_tree(
             with tarfile.open(tar) as archive:
                 unpack(archive, root)
             settle(root, definition)
-            progress.end(tree_bytes(root))
-            return _name(work, images, definition, "import")
+            image = _name(work, images, definition, "import")
+        except tarfile.ReadError as error:
+            progress.fail()
+            raise ImageError(
+                f"{tar} is no tar file, or not a whole one: export the container again (docs/image.md)."
+            ) from error
         except (OSError, tarfile.TarError) as error:
+            progress.fail()
             raise ImageError(f"{tar} could not be brought in: {error}") from error
+        except BaseException:
+            progress.fail()
+            raise
         finally:
             _remove_tree(work)
+        progress.end(tree_bytes(image.root))
+        return image
 
 
 def _defaults(
@@ -157,23 +168,20 @@ def _stage(work: Path, name: str, root: Path, progress: Progress, title: str) ->
     try:
         yield True
     except BaseException:
-        progress.end()
+        progress.fail()
         raise
     done.touch()
     progress.end(tree_bytes(root))
 
 
-def _finish_inside(root: Path, progress: Progress) -> None:
+def _finish_inside(root: Path, definition: Definition, progress: Progress) -> None:
     inside = root / _INSIDE
     _remove_tree(inside)
     package = inside / "bathysphere" / "image"
     package.mkdir(parents=True)
-    shutil.copy(_SOURCE.parent / "__init__.py", inside / "bathysphere")
-    for name in _GUEST_CODE:
+    for name in _INSIDE_CODE:
         shutil.copy(_SOURCE / name, package)
-    shutil.copytree(_SOURCE / "definition", package / "definition")
-    # The digest counts this file too.
-    shutil.copy(_SOURCE / "settling.py", package)
+    shutil.copytree(definition.directory, package / "definition")
     script = (
         'cd "$1" && mkdir -p dev proc tmp && mount --rbind /dev dev && mount -t tmpfs tmpfs tmp && '
         "mount --rbind /proc proc && "
@@ -190,9 +198,11 @@ def _finish_inside(root: Path, progress: Progress) -> None:
 def _name(work: Path, images: Path, definition: Definition, origin: str) -> Image:
     root = work / ROOTFS
     if problems := shortcomings(root, definition):
+        # Nothing to go on from: the next build starts anew.
+        _remove_tree(work)
         raise ImageError(
-            f"The tree is not a complete image: {'; '.join(problems)}. "
-            f"Remove {work} and build it again with this version of bathysphere."
+            f"The tree is not a complete image and was removed: {'; '.join(problems)}. "
+            "Build it again with this version of bathysphere."
         )
     manifest = {
         "digest": definition.digest,

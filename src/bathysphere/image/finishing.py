@@ -11,7 +11,6 @@ import configparser
 import os
 import py_compile
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -141,8 +140,6 @@ def _list_fonts(definition: Definition) -> None:
         env=environment,
         stdin=subprocess.DEVNULL,
     )
-    for path in [skeleton, *_below(skeleton)]:
-        path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IROTH)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def end(self, size: int | None = None) -> None:
         """The stage is over; ``size`` in bytes is that of the tree so far."""
 
+    def fail(self) -> None:
+        """The stage was broken off; the error that says why follows on its own way."""
+
 
 class Silent:
     """Shows nothing."""
@@ -32,6 +35,9 @@ class Silent:
         """See ``Progress``."""
 
     def end(self, size: int | None = None) -> None:
+        """See ``Progress``."""
+
+    def fail(self) -> None:
         """See ``Progress``."""
 
 
@@ -62,12 +68,18 @@ class ConsoleProgress:
 
     def end(self, size: int | None = None) -> None:
         """See ``Progress``."""
+        self._close("" if size is None else f", {size / 1e6:.0f} MB")
+
+    def fail(self) -> None:
+        """See ``Progress``."""
+        self._close(", not finished")
+
+    def _close(self, result: str) -> None:
         if self._status is not None:
             self._status.stop()
             self._status = None
         took = time.monotonic() - self._started
-        large = f", {size / 1e6:.0f} MB" if size is not None else ""
-        self._console.print(f"{self._stage}: {took:.0f} s{large}", highlight=False, markup=False)
+        self._console.print(f"{self._stage}: {took:.0f} s{result}", highlight=False, markup=False)
 
 
 def _plain(text: str) -> str:

@@ -12,12 +12,13 @@ from bathysphere.image.errors import ImageError
 def unpack(archive: tarfile.TarFile, root: Path) -> None:
     """Unpack a root file system below ``root``, which is made. Nothing is written outside it.
 
-    Device nodes, pipes and setuid bits are left out. Raises ``ImageError`` for a member that points outside.
+    Device nodes, pipes and setuid bits are left out. Raises ``ImageError`` for a member that points outside,
+    and ``tarfile.ReadError`` when the file is cut off.
     """
     root.mkdir(parents=True, exist_ok=True)
     try:
-        archive.extractall(root, filter=_checked, numeric_owner=True)
-    except (tarfile.TarError, KeyError, EOFError) as error:
+        archive.extractall(root, filter=_checked, numeric_owner=True)  # noqa: S202 - checked, each one
+    except (tarfile.FilterError, KeyError, EOFError) as error:
         raise ImageError(f"The tar file cannot be used as an image: {error}") from error
 
 

@@ -18,8 +18,9 @@ from typing import Any, Final
 import alembic.command
 import alembic.config
 import alembic.util
+import anyio
 import anyio.to_thread
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 _BUSY_SECONDS: Final = 30
@@ -50,7 +51,7 @@ class Database:
         """
         path = data / DATABASE_FILE
         await anyio.to_thread.run_sync(_prepare, data, path)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
         _speak_sqlite(engine.sync_engine)
         return cls(engine, data)
 
@@ -61,25 +62,30 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A consistent view of the database; nothing written in it is kept."""
-        async with AsyncSession(self._engine, expire_on_commit=False) as session:
-            yield session
+        with anyio.CancelScope(shield=True):
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
+                yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """The only writer. Committed, durably, when the block ends; undone when it raises."""
-        async with (
-            self._write_lock,
-            AsyncSession(self._writing, expire_on_commit=False) as session,
-            session.begin(),
-        ):
-            yield session
+        """The only writer. Committed, durably, when the block ends; undone when it raises.
+
+        Once begun it is finished, also when the request that it serves is cancelled: a transaction that nobody
+        ends would keep every other writer out. So nothing slow belongs into the block.
+        """
+        async with self._write_lock:
+            with anyio.CancelScope(shield=True):
+                async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
+                    yield session
 
 
 def _prepare(data: Path, path: Path) -> None:
     """Everything that must happen once, before anybody reads: directory, file, journal mode, migrations."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data.chmod(0o700)
+        # A directory that holds other things may be somebody else's, or /tmp: it keeps its mode.
+        if not any(data.iterdir()):
+            data.chmod(0o700)
         # SQLite gives the file's mode to its journal as well, so it has to be right from the first byte on.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
@@ -121,7 +127,9 @@ def _use_wal(path: Path) -> None:
 
 def migrate(path: Path) -> None:
     """Bring the database file up to today's schema, in one transaction. Raises DatabaseError for a newer schema."""
-    engine = create_engine(f"sqlite:///{path}", execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}
+    )
     _speak_sqlite(engine)
     config = alembic.config.Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))

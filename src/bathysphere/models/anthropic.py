@@ -1,0 +1,275 @@
+"""Models behind Anthropic's own protocol: api.anthropic.com or a compatible server, Amazon Bedrock, Vertex AI.
+
+Events are passed on one to one, unknown members included; only what our side must count on is checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Final
+
+import anthropic
+import httpx2
+from anthropic import AsyncAnthropic, AsyncAnthropicBedrock, AsyncAnthropicVertex, AsyncStream
+from pydantic import TypeAdapter, ValidationError
+
+from bathysphere.models.base import SampleRequest
+from bathysphere.models.failures import Transient, Upstream
+from bathysphere.models.retrying import retried
+from bathysphere.wire.blocks import ResponseBlock
+from bathysphere.wire.events import (
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    Delta,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    StopDelta,
+    StreamEvent,
+)
+from bathysphere.wire.ids import new_id
+from bathysphere.wire.message import Message, Usage
+
+AnthropicClient = AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex
+
+VERSIONS: Final = frozenset(("2023-06-01", "2026-10-21"))
+"""Values of ``anthropic-version`` that are forwarded (WIRE 0)."""
+
+OUR_BETAS: Final = ("code-execution-", "files-api-", "skills-", "message-threads-", "advanced-tool-use-")
+"""Beta features that bathysphere itself provides; the upstream is asked for plain sampling and need not know them."""
+
+HOP_HEADER: Final = "x-bathysphere-hop"
+"""Sent with every request to an upstream, so that a server can tell that it has been configured to call itself."""
+
+_PASSED_BLOCKS: Final = frozenset(("text", "thinking", "redacted_thinking", "tool_use"))
+_BLOCK: TypeAdapter[ResponseBlock] = TypeAdapter(ResponseBlock)
+
+
+def anthropic_client(key: str | None, base_url: str | None, timeout_seconds: float) -> AsyncAnthropic:
+    """A client of the Messages API; the SDK's default address when ``base_url`` is None.
+
+    The SDK sends the key as a Bearer token only; older compatible servers know only ``x-api-key``. The real API
+    takes both, and the same key in both does no harm (WIRE 0.1).
+    """
+    token = key or "none"
+    return AsyncAnthropic(
+        api_key=token,
+        base_url=base_url,
+        timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
+        max_retries=0,
+        default_headers={"x-api-key": token, HOP_HEADER: "1"},
+    )
+
+
+def bedrock_client(
+    key: str | None, region: str | None, base_url: str | None, timeout_seconds: float
+) -> AsyncAnthropicBedrock:
+    """A client of Amazon Bedrock; without ``key``, credentials come the way the AWS SDK finds them.
+
+    Raises ValueError when no region is given and none is configured for AWS.
+    """
+    return AsyncAnthropicBedrock(
+        api_key=key,
+        aws_region=region,
+        base_url=base_url,
+        timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
+        max_retries=0,
+        default_headers={HOP_HEADER: "1"},
+    )
+
+
+def vertex_client(
+    key: str | None, region: str | None, project: str | None, base_url: str | None, timeout_seconds: float
+) -> AsyncAnthropicVertex:
+    """A client of Vertex AI; ``key`` is an access token, without it Google's default credentials are used.
+
+    Raises ValueError when neither ``region`` nor the environment's ``CLOUD_ML_REGION`` says where.
+    """
+    return AsyncAnthropicVertex(
+        access_token=key,
+        region=region or anthropic.NOT_GIVEN,
+        project_id=project or anthropic.NOT_GIVEN,
+        base_url=base_url,
+        timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
+        max_retries=0,
+        default_headers={HOP_HEADER: "1"},
+    )
+
+
+def _headers(given: dict[str, str]) -> dict[str, str]:
+    """The client's protocol headers that make sense upstream."""
+    lower = {name.lower(): value for name, value in given.items()}
+    kept: dict[str, str] = {}
+    if (version := lower.get("anthropic-version")) in VERSIONS and version is not None:
+        kept["anthropic-version"] = version
+    betas = [beta.strip() for beta in lower.get("anthropic-beta", "").split(",")]
+    if wanted := [beta for beta in betas if beta and not beta.startswith(OUR_BETAS)]:
+        kept["anthropic-beta"] = ",".join(dict.fromkeys(wanted))
+    return kept
+
+
+def _body(request: SampleRequest, model: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        **request.parameters,
+        "model": model,
+        "max_tokens": request.max_tokens,
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "stream": True,
+    }
+    for name in ("system", "tools", "tool_choice", "stop_sequences"):
+        if value := getattr(request, name):
+            body[name] = value
+    return body
+
+
+class _Mapping:
+    """Maps the upstream's events to ours, keeping the usage that is cumulative over the whole message."""
+
+    def __init__(self, upstream: Upstream, model: str) -> None:
+        self._upstream = upstream
+        self._model = model
+        self._usage: dict[str, Any] = {}
+        self.complete = False
+
+    def _known(self, usage: Any) -> Usage:
+        # Members may be null where the upstream does not count; ours are numbers always.
+        given = usage if isinstance(usage, dict) else {}
+        self._usage |= {name: value for name, value in given.items() if value is not None}
+        return Usage.model_validate(self._usage)
+
+    def events(self, data: Any) -> list[StreamEvent]:
+        """Our events for one of the upstream's. Raises ServerError when it cannot be understood."""
+        try:
+            return self._events(data)
+        except (ValidationError, KeyError, TypeError, AttributeError) as error:
+            raise self._upstream.not_understood(f"{type(error).__name__} in {str(data)[:200]}") from error
+
+    def _events(self, data: Any) -> list[StreamEvent]:  # noqa: PLR0911 - one per event
+        match data["type"]:
+            case "message_start":
+                given = data["message"]
+                message = Message(
+                    id=given.get("id") or new_id("msg"),
+                    model=given.get("model") or self._model,
+                    content=[],
+                    stop_reason=None,
+                    stop_sequence=None,
+                    usage=self._known(given.get("usage")),
+                )
+                return [MessageStart(message=message)]
+            case "content_block_start":
+                return self._block_start(data["index"], dict(data["content_block"]))
+            case "content_block_delta":
+                return [ContentBlockDelta(index=data["index"], delta=Delta.model_validate(data["delta"]))]
+            case "content_block_stop":
+                return [ContentBlockStop(index=data["index"])]
+            case "message_delta":
+                return [
+                    MessageDelta(
+                        delta=_stop(data["delta"]),
+                        usage=self._known(data.get("usage")),
+                        context_management=data.get("context_management"),
+                    )
+                ]
+            case "message_stop":
+                self.complete = True
+                return [MessageStop()]
+            case _:
+                return []
+
+    def _block_start(self, index: int, block: dict[str, Any]) -> list[StreamEvent]:
+        kind = block["type"]
+        if kind not in _PASSED_BLOCKS:
+            raise TypeError(f"a block of type {kind}")
+        if kind == "thinking":
+            block.setdefault("signature", "")
+        if kind != "tool_use":
+            return [ContentBlockStart(index=index, content_block=_BLOCK.validate_python(block))]
+        # Some compatible servers give the whole input here and no deltas.
+        whole = block.get("input")
+        block["input"] = {}
+        start = ContentBlockStart(index=index, content_block=_BLOCK.validate_python(block))
+        if not whole:
+            return [start]
+        piece = Delta.input_json(json.dumps(whole, ensure_ascii=False))
+        return [start, ContentBlockDelta(index=index, delta=piece)]
+
+
+_REASONS: Final = frozenset(
+    ("end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded")
+)
+
+
+def _stop(delta: dict[str, Any]) -> StopDelta:
+    # A reason that is not known yet still ends the turn.
+    reason = delta.get("stop_reason")
+    return StopDelta(
+        stop_reason=reason if reason in _REASONS else "end_turn",
+        stop_sequence=delta.get("stop_sequence"),
+        stop_details=delta.get("stop_details"),
+    )
+
+
+class AnthropicModel:
+    """A model behind the Messages API, by one of the SDK's clients. It owns the client.
+
+    ``model`` is the name sent upstream; the client's own name when it is None.
+    """
+
+    def __init__(self, client: AnthropicClient, upstream: Upstream, *, model: str | None, max_retries: int) -> None:
+        self._client = client
+        self._upstream = upstream
+        self._model = model
+        self._max_retries = max_retries
+
+    def sample(self, request: SampleRequest) -> AsyncIterator[StreamEvent]:
+        """See ``Model.sample``."""
+        return retried(lambda: self._attempt(request), self._max_retries)
+
+    async def _open(self, request: SampleRequest) -> AsyncStream[object]:
+        try:
+            return await self._client.post(
+                "/v1/messages",
+                body=_body(request, self._model or request.model),
+                options={"headers": _headers(request.headers)},
+                cast_to=object,
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
+        except ValueError as error:
+            # The clients of Bedrock and Vertex put the model's name into the address, and refuse some.
+            raise self._upstream.refused(400, str(error), {}) from error
+
+    async def _attempt(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
+        mapping = _Mapping(self._upstream, request.model)
+        begun = False
+        try:
+            stream = await self._open(request)
+            try:
+                async for data in stream:
+                    for event in mapping.events(data):
+                        begun = True
+                        yield event
+            finally:
+                await stream.close()
+        except anthropic.APITimeoutError as error:
+            raise self._upstream.too_slow() from error
+        except anthropic.APIStatusError as error:
+            raise self._upstream.refused(error.status_code, error.body, error.response.headers) from error
+        except anthropic.APIConnectionError as error:
+            raise self._upstream.unreachable(error) from error
+        except httpx2.TimeoutException as error:
+            raise self._upstream.too_slow() from error
+        except httpx2.HTTPError as error:
+            raise (self._upstream.broken_off() if begun else self._upstream.unreachable(error)) from error
+        except anthropic.AnthropicError as error:
+            raise self._upstream.not_understood(str(error)) from error
+        if not mapping.complete:
+            broken = self._upstream.broken_off()
+            raise broken if begun else Transient(broken)
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._client.close()

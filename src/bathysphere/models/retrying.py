@@ -1,0 +1,41 @@
+"""Trying again before the first event: after it, the client has seen a part of the answer, and it is too late."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+from bathysphere.models.failures import Transient
+from bathysphere.wire.events import StreamEvent
+
+FIRST_WAIT_SECONDS: Final = 0.5
+LONGEST_WAIT_SECONDS: Final = 60.0
+"""An upstream that asks for a longer wait is not waited for: the client is told when to come again."""
+
+
+async def retried(
+    attempt: Callable[[], AsyncGenerator[StreamEvent, None]], max_retries: int
+) -> AsyncGenerator[StreamEvent, None]:
+    """The events of the first attempt that gives any; at most ``max_retries`` more attempts than one.
+
+    Waits what the upstream asked for, else twice as long each time, with jitter. Raises the ``ApiError`` of the
+    last attempt. Closing this closes the attempt under way.
+    """
+    for tried in range(max_retries + 1):
+        begun = False
+        events = attempt()
+        try:
+            async for event in events:
+                begun = True
+                yield event
+            return
+        except Transient as failure:
+            asked = failure.error.retry_after_seconds
+            wait = asked if asked is not None else FIRST_WAIT_SECONDS * 2**tried * random.uniform(0.75, 1.0)  # noqa: S311
+            if begun or tried == max_retries or wait > LONGEST_WAIT_SECONDS:
+                raise failure.error from failure.__cause__
+        finally:
+            await events.aclose()
+        await asyncio.sleep(wait)
