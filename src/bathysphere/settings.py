@@ -6,6 +6,7 @@ that a misspelt limit never goes unnoticed. ``[[models]]`` is described in docs/
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+
+
+def default_data_directory() -> Path:
+    """Where bathysphere keeps its data when ``--data`` does not say.
+
+    ``$BATHYSPHERE_DATA``; else ``/var/lib/bathysphere/data`` for root; else ``bathysphere/data`` in the user's
+    directory for data (``$XDG_DATA_HOME``, or ``~/.local/share``).
+    """
+    if chosen := os.environ.get("BATHYSPHERE_DATA"):
+        return Path(chosen)
+    if os.geteuid() == 0:
+        return Path("/var/lib/bathysphere/data")
+    # The XDG specification has relative paths ignored.
+    share = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return (share if share.is_absolute() else Path.home() / ".local" / "share") / "bathysphere" / "data"
 
 
 class SettingsError(Exception):

@@ -63,8 +63,9 @@ class Turn:
     """One answer: its blocks, and how it is told.
 
     ``piece`` is the length of the pieces of text and JSON. ``break_after`` closes the connection after so many
-    events, ``hang_after`` keeps it open and silent. ``events`` replaces the rendered ones by raw ``data`` members
-    (a text goes out as it is). ``error`` is told as an error event after the blocks.
+    events, ``hang_after`` keeps it open and silent, until ``resume`` is set if there is one. ``events`` replaces
+    the rendered ones by raw ``data`` members (a text goes out as it is). ``error`` is told as an error event after
+    the blocks.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Turn:
         piece: int = 8,
         break_after: int | None = None,
         hang_after: int | None = None,
+        resume: threading.Event | None = None,
         events: list[dict[str, Any] | str] | None = None,
         error: dict[str, Any] | None = None,
         usage: dict[str, Any] | None = None,
@@ -86,6 +88,7 @@ class Turn:
         self.piece = piece
         self.break_after = break_after
         self.hang_after = hang_after
+        self.resume = resume
         self.events = events
         self.error = error
         self.usage = {"input_tokens": 11, "output_tokens": 7} | (usage or {})
@@ -207,6 +210,12 @@ def _aws_frame(event: dict[str, Any] | str) -> bytes:
     return whole + struct.pack(">I", binascii.crc32(whole))
 
 
+async def _silence(resume: threading.Event | None) -> None:
+    """Wait for the test; looked at every few milliseconds, so that the wait ends with the client's going."""
+    while resume is None or not resume.is_set():
+        await asyncio.sleep(0.005)
+
+
 class _Break(Exception):
     """Ends a response in the middle: the server closes the connection without the last chunk."""
 
@@ -267,6 +276,12 @@ class ScriptedUpstream:
         self._script.extend(Failure(status, body, headers or {}) for _ in range(times))
         return self
 
+    def clear(self) -> None:
+        """Forget the script and what was recorded."""
+        self._script.clear()
+        self.requests.clear()
+        self.respond = None
+
     def __enter__(self) -> Self:
         # The socket listens at once: a client that connects before the server runs waits in its queue.
         self._socket.listen(128)
@@ -326,7 +341,7 @@ class ScriptedUpstream:
                         finished = True
                         raise _Break
                     if number == turn.hang_after:
-                        await asyncio.Event().wait()
+                        await _silence(turn.resume)
                     step = self.split or len(frame)
                     for start in range(0, len(frame), step):
                         yield frame[start : start + step]

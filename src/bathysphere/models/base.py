@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -47,7 +47,7 @@ class SampleRequest:
 class Model(Protocol):
     """A model that can be sampled. Implementations hold no state of a conversation and may be used concurrently."""
 
-    def sample(self, request: SampleRequest) -> AsyncIterator[StreamEvent]:
+    def sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
         """Sample once; the events of one message, as WIRE d orders them, passed on as they arrive.
 
         Blocks are ``text``, ``thinking``, ``redacted_thinking`` and ``tool_use`` (never server tools), indexes

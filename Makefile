@@ -1,0 +1,52 @@
+# Everything a newcomer needs: `make demo` and `make test`. What they need, they install into .venv, the package
+# manager's packages through sudo where you are not root, and the container image, once.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo serve test check bench image system clean
+
+demo: image ## three conversations through the official SDK
+	@$(BIN)/bathysphere demo
+
+serve: image ## the server on http://127.0.0.1:8321
+	@$(BIN)/bathysphere serve
+
+test: image $(VENV)/dev.done ## every test
+	@./scripts/system-packages curl=curl jq=jq
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.done ## style, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: image $(VENV)/dev.done ## every figure we quote
+	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+image: $(VENV)/run.done system
+	@$(BIN)/bathysphere image build
+
+system:
+	@./scripts/system-packages
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (or: make PYTHON=/path/to/python3.11)"; exit 1; }
+	@echo "Making a Python environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || { ./scripts/system-packages python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+
+$(VENV)/run.done: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing bathysphere and what it stands on, pinned by hash ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev.done: requirements-dev.txt $(VENV)/run.done
+	@echo "Installing what the tests and checks need, pinned by hash ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build

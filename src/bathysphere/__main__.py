@@ -1,0 +1,5 @@
+"""``python -m bathysphere``."""
+
+from bathysphere.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The HTTP side: one file per resource, besides authentication, errors and request ids."""

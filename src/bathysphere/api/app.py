@@ -1,0 +1,40 @@
+"""The application: what a server is made of, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from bathysphere import __version__
+from bathysphere.api import files, messages
+from bathysphere.api.body_limit import BodyLimit
+from bathysphere.api.errors import install
+from bathysphere.api.services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """The ASGI application over services that the caller has opened, and closes after it.
+
+    It answers the Messages and Files APIs, and ``GET /health`` without a key.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.services = services
+        yield
+
+    app = FastAPI(title="bathysphere", version=__version__, lifespan=lifespan)
+    app.state.services = services
+    app.include_router(messages.router)
+    app.include_router(files.router)
+    app.add_api_route("/health", _health, methods=["GET"])
+    app.add_middleware(BodyLimit, limit_bytes=services.settings.limits.request_bytes, streamed=("/v1/files",))
+    install(app)
+    return app
+
+
+async def _health() -> dict[str, str]:
+    """Whether the server answers."""
+    return {"status": "ok"}

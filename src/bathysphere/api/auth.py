@@ -1,0 +1,81 @@
+"""Who asks. A key comes in ``x-api-key`` or as a Bearer token; if both come, ``x-api-key`` wins (WIRE 0.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+
+from bathysphere.api.services import Storing, storage
+from bathysphere.store import keys
+from bathysphere.store.keys import Identity
+from bathysphere.wire.errors import AuthenticationFailed
+
+_HOW: Final = "Send a key of this server in the x-api-key header, or as Authorization: Bearer <key>."
+
+
+async def authenticate(request: Request, storing: Storing) -> Identity:
+    """Whose key the request carries. The answer, whatever it will be, names the organisation and workspace (WIRE j).
+
+    Raises AuthenticationFailed.
+    """
+    state = request.scope["state"]
+    known = state.get("identity")
+    if isinstance(known, Identity):
+        return known
+    identity = await keys.authenticate(storing.database, presented_secret(request.headers))
+    if identity is None:
+        raise AuthenticationFailed(
+            "invalid x-api-key: the key is not known to this server, or has been disabled. "
+            "Make one with `bathysphere keys create`."
+        )
+    state["identity"] = identity
+    state.setdefault("response_headers", {}).update(
+        {
+            "anthropic-organization-id": identity.organization_id,
+            "anthropic-workspace-id": identity.workspace_id,
+        }
+    )
+    return identity
+
+
+Caller = Annotated[Identity, Depends(authenticate)]
+"""For the signature of a route: ``caller: Caller``. It is also what protects the route."""
+
+
+class ProtectedRoute(APIRoute):
+    """A route that asks for the key before anything else; ``APIRouter(route_class=ProtectedRoute)``.
+
+    FastAPI reads and parses a request's body before it looks at the dependencies, so that with ``Caller`` alone
+    strangers could have megabytes of JSON parsed, and be told what is wrong with them.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, behind the key."""
+        handler = super().get_route_handler()
+
+        async def protected(request: Request) -> Response:
+            await authenticate(request, await storage(request))
+            return await handler(request)
+
+        return protected
+
+
+def presented_secret(headers: Headers) -> str:
+    """The key in a request's headers. Raises AuthenticationFailed when there is none."""
+    secret = headers.get("x-api-key")
+    if secret is not None:
+        if secret.strip():
+            return secret.strip()
+        raise AuthenticationFailed(f"x-api-key is empty. {_HOW}")
+    authorization = headers.get("authorization")
+    if authorization is None:
+        raise AuthenticationFailed(f"x-api-key header is required. {_HOW}")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthenticationFailed(f"The Authorization header holds no Bearer token. {_HOW}")
+    return token.strip()

@@ -1,0 +1,135 @@
+"""``POST /v1/messages`` (WIRE c, d)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from bathysphere.api.auth import Caller, ProtectedRoute
+from bathysphere.api.request_id import request_id
+from bathysphere.api.services import Services, Serving
+from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
+from bathysphere.containers.container import Container
+from bathysphere.containers.containers import upload_failed
+from bathysphere.containers.host import HostError
+from bathysphere.store import files
+from bathysphere.turn.checks import check
+from bathysphere.turn.fold import fold
+from bathysphere.turn.loop import Turn
+from bathysphere.wire.blocks import ContainerUploadBlock
+from bathysphere.wire.errors import InvalidRequest, NotFound
+from bathysphere.wire.message import Container as WireContainer
+from bathysphere.wire.requests import MessagesRequest
+
+router = APIRouter(route_class=ProtectedRoute)
+
+_FORWARDED: Final = ("anthropic-version", "anthropic-beta")
+
+
+@router.post("/v1/messages")
+async def create_message(request: Request, body: MessagesRequest, serving: Serving, caller: Caller) -> Response:
+    """Sample a message, with code execution where the model asks for it; streamed when ``stream`` is true."""
+    checked = check(body)
+    model, _ = await serving.models.choose(body.model)
+    opened = await _Opened.prepare(serving, caller.workspace_id, body)
+    turn = Turn(
+        body,
+        checked,
+        model,
+        opened.open,
+        serving.settings,
+        filenames=opened.filenames,
+        headers={name: ", ".join(request.headers.getlist(name)) for name in _FORWARDED if name in request.headers},
+        container_used=opened.used(),
+    )
+    if body.stream:
+        stream = EventStream(turn.events(), request_id(request.scope), serving.settings.turn.ping_seconds)
+        await stream.begin()
+        return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
+    message = await fold(turn.events())
+    return JSONResponse(message.wire())
+
+
+class _Opened:
+    """The turn's container: the one that the request names, or one made when it is first needed."""
+
+    def __init__(self, serving: Services, workspace_id: str, container: Container | None) -> None:
+        self._serving = serving
+        self._workspace_id = workspace_id
+        self._container = container
+        self.filenames: dict[str, str] = {}
+
+    @classmethod
+    async def prepare(cls, serving: Services, workspace_id: str, body: MessagesRequest) -> _Opened:
+        """Find the named container and bring the uploads into it.
+
+        Raises ApiError when the container or a file can't be had: the turn has not begun then.
+        """
+        wanted = body.container.id if body.container is not None else None
+        container = None if wanted is None else await serving.containers.open(workspace_id, wanted)
+        opened = cls(serving, workspace_id, container)
+        opened.filenames = await serving.containers.filenames(wanted)
+        missing = await _missing_uploads(serving, workspace_id, body, set(opened.filenames))
+        if missing:
+            await serving.containers.place(await opened.open_for_upload(missing[0].filename), missing)
+            opened.filenames |= {file.id: file.filename for file in missing}
+        return opened
+
+    async def open(self) -> Container:
+        """The container, made now if there is none yet. Raises HostError."""
+        if self._container is None:
+            self._container = await self._serving.containers.create(self._workspace_id)
+        return self._container
+
+    async def open_for_upload(self, filename: str) -> Container:
+        """The same, with the host's failures as the request's."""
+        try:
+            return await self.open()
+        except HostError as error:
+            raise upload_failed(filename, error) from error
+
+    def used(self) -> WireContainer | None:
+        """What the answer says about the container; None when there is none yet."""
+        if self._container is None:
+            return None
+        return WireContainer(id=self._container.id, expires_at=self._container.expires_at)
+
+
+def _uploads(body: MessagesRequest) -> Iterator[tuple[int, int, str]]:
+    for number, message in enumerate(body.messages):
+        for place, block in enumerate(message.content):
+            if isinstance(block, ContainerUploadBlock):
+                yield number, place, block.file_id
+
+
+async def _missing_uploads(
+    serving: Services, workspace_id: str, body: MessagesRequest, present: set[str]
+) -> list[files.File]:
+    """The uploads that are not in the container yet, in the order of the conversation.
+
+    Raises NotFound for a file that this workspace doesn't have or that has expired, and InvalidRequest for two
+    different files of one name in one message: one of them would be lost.
+    """
+    found: dict[str, files.File] = {}
+    names: dict[tuple[int, str], str] = {}
+    for number, place, file_id in _uploads(body):
+        if file_id in present or file_id in found:
+            continue
+        file = await files.get(serving.database, workspace_id, file_id)
+        if file is None:
+            raise NotFound(f"File `{file_id[:200]}` not found.")
+        if file.expired(datetime.now(UTC)) or file.blob_key is None:
+            raise NotFound(f"File `{file_id}` has expired.", error_code="file_expired")
+        if (number, file.filename) in names:
+            raise InvalidRequest(
+                f"messages.{number}.content.{place}.container_upload: `{file_id}` and "
+                f"`{names[number, file.filename]}` have the same name, {file.filename!r}, and would replace each "
+                "other in the container. Upload one of them under another name."
+            )
+        names[number, file.filename] = file_id
+        found[file_id] = file
+    return list(found.values())

@@ -1,0 +1,122 @@
+"""A running server: its parts opened in order, served, and closed in the other order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from bathysphere.api.app import create_app
+from bathysphere.api.services import Services
+from bathysphere.containers.containers import Containers
+from bathysphere.containers.local import LocalHost
+from bathysphere.image.definition import Definition
+from bathysphere.image.image import Image
+from bathysphere.models.configured import ConfiguredModels
+from bathysphere.settings import Settings
+from bathysphere.store.blobs_local import LocalBlobs
+from bathysphere.store.database import Database
+from bathysphere.store.sweep import sweep
+
+_log = logging.getLogger(__name__)
+
+_DRAIN_SECONDS = 10
+_SWEEP_SECONDS = 3600
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, data: Path, image: Image) -> AsyncIterator[Services]:
+    """Open everything a server is made of; the host daemon is started or, if one runs, adopted.
+
+    Raises SettingsError, DatabaseError and HostError, with what to do. Leaving it stops the daemon and its
+    sandboxes; what containers hold stays on disk.
+    """
+    async with AsyncExitStack() as stack:
+        models = await ConfiguredModels.open(settings.models)
+        stack.push_async_callback(models.close)
+        database = await Database.open(data)
+        stack.push_async_callback(database.close)
+        blobs = await LocalBlobs.open_folder(data / "blobs")
+        sweeping = asyncio.create_task(_sweep_hourly(database, blobs))
+        stack.callback(sweeping.cancel)
+        host = LocalHost(data, settings, image.root, Definition.load().environment)
+        stack.push_async_callback(host.close, stop_host=True)
+        await host.start()
+        containers = Containers(database, blobs, host, settings)
+        yield Services(settings, database, blobs, host, models, containers)
+
+
+async def _sweep_hourly(database: Database, blobs: LocalBlobs) -> None:
+    while True:
+        try:
+            await sweep(database, blobs)
+        except Exception:
+            # What a sweep could not remove, the next one will find again; serving goes on.
+            _log.exception("removing expired and abandoned files failed")
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await self._on_listening()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, without raising the signal again: that would cancel the closing of the services."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.set_inheritable(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def serve(
+    settings: Settings,
+    data: Path,
+    image: Image,
+    bound: socket.socket,
+    on_listening: Callable[[Services], Awaitable[None]],
+) -> None:
+    """Serve until SIGINT or SIGTERM; running turns have ten seconds to end. Raises as ``open_services``."""
+
+    async def run() -> None:
+        async with open_services(settings, data, image) as services:
+            config = uvicorn.Config(
+                create_app(services),
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+                server_header=False,
+            )
+            await _Server(config, lambda: on_listening(services)).serve([bound])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())

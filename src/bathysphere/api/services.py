@@ -1,0 +1,55 @@
+"""What a running server is made of, for whoever answers a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from bathysphere.containers.containers import Containers
+from bathysphere.containers.host import Host
+from bathysphere.models.configured import ConfiguredModels
+from bathysphere.settings import Settings
+from bathysphere.store.blobs import Blobs
+from bathysphere.store.database import Database
+
+
+@dataclass(slots=True)
+class Storage:
+    """What files and keys need, and all that they need."""
+
+    settings: Settings
+    database: Database
+    blobs: Blobs
+
+
+@dataclass(slots=True)
+class Services(Storage):
+    """Everything. Kept in ``app.state.services``."""
+
+    host: Host
+    models: ConfiguredModels
+    containers: Containers
+
+
+async def storage(connection: HTTPConnection) -> Storage:
+    """The storage of the application that a request came to."""
+    found = connection.app.state.services
+    assert isinstance(found, Storage)
+    return found
+
+
+async def services(connection: HTTPConnection) -> Services:
+    """The services of the application that a request came to."""
+    found = connection.app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+Storing = Annotated[Storage, Depends(storage)]
+"""For the signature of a route: ``storing: Storing``."""
+
+Serving = Annotated[Services, Depends(services)]
+"""For the signature of a route: ``serving: Serving``."""

@@ -1,0 +1,109 @@
+"""Server-sent events (WIRE d): a turn's events written out as they come, with pings while it is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final
+
+from bathysphere.wire.errors import ApiError, ServerError
+from bathysphere.wire.events import Ping, StreamEvent, event_wire
+
+_log = logging.getLogger(__name__)
+
+HEADERS: Final = {
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",  # nginx would otherwise hold the stream back
+}
+MEDIA_TYPE: Final = "text/event-stream; charset=utf-8"
+
+_LINE_ENDS: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+"""What some clients' line readers take for the end of a line, and JSON doesn't escape by itself."""
+
+_QUEUE: Final = 256
+"""Events that may wait for a slow client; then the turn waits too."""
+
+
+def record(kind: str, data: dict[str, Any]) -> bytes:
+    """One event as bytes. The ``event:`` line is always there: SDKs drop records without one."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_LINE_ENDS)
+    return f"event: {kind}\ndata: {text}\n\n".encode()
+
+
+class EventStream:
+    """A turn that runs in a task of its own, and its events as bytes.
+
+    The turn's generator is driven by one task from beginning to end, because what it uses (timeouts, locks) may
+    not change tasks; the client's side reads from a queue, and can time out to send a ping.
+    """
+
+    def __init__(self, events: AsyncGenerator[StreamEvent, None], request_id: str | None, ping_seconds: float) -> None:
+        self._events = events
+        self._request_id = request_id
+        self._ping_seconds = ping_seconds
+        self._queue: asyncio.Queue[StreamEvent | BaseException | None] = asyncio.Queue(_QUEUE)
+        self._task: asyncio.Task[None] | None = None
+        self._first: StreamEvent | None = None
+
+    async def begin(self) -> None:
+        """Start the turn and wait for its first event, though no longer than one ping's time.
+
+        Raises what the turn raises until then, so that it can still be answered with an HTTP status of its own.
+        """
+        self._task = asyncio.create_task(self._run())
+        try:
+            item = await self._next()
+        except BaseException:
+            await self._end()
+            raise
+        if isinstance(item, BaseException):
+            await self._end()
+            raise item
+        assert item is not None, "a turn has events"
+        self._first = item
+
+    async def _run(self) -> None:
+        try:
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    await self._queue.put(event)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            await self._queue.put(error)
+        else:
+            await self._queue.put(None)
+
+    async def _next(self) -> StreamEvent | BaseException | None:
+        try:
+            return await asyncio.wait_for(self._queue.get(), self._ping_seconds)
+        except TimeoutError:
+            return Ping()
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        """The bytes of the response. Closing it early (the client has gone) ends the turn."""
+        assert self._first is not None, "begin comes first"
+        try:
+            item: StreamEvent | BaseException | None = self._first
+            while item is not None:
+                if isinstance(item, BaseException):
+                    yield record("error", self._error(item))
+                    return
+                yield record(item.type, event_wire(item))
+                item = await self._next()
+        finally:
+            await self._end()
+
+    def _error(self, error: BaseException) -> dict[str, Any]:
+        if isinstance(error, ApiError):
+            return error.body(self._request_id)
+        _log.error("request %s failed in mid-stream", self._request_id, exc_info=error)
+        return ServerError("Internal server error").body(self._request_id)

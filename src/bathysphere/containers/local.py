@@ -1,0 +1,324 @@
+"""The host of this machine: a client of its daemon, which is started when none answers.
+
+The daemon is a process of its own, so containers live on when the server ends or is upgraded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import bathysphere
+from bathysphere.containers.host import (
+    Command,
+    EditorCommand,
+    EditorFailed,
+    EditorOutcome,
+    Finished,
+    HostError,
+    HostStatus,
+    HostUnavailable,
+    LeftOutFile,
+    OutputChunk,
+    OutputFile,
+)
+from bathysphere.guest import frames
+from bathysphere.host import contract
+from bathysphere.host.configuration import Configuration
+from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.operations import OUTCOME, check_filename
+from bathysphere.settings import Settings
+
+START_SECONDS = 60.0
+"""Within which a daemon must be ready, and within which one that ends must be gone."""
+
+
+class LocalHost:
+    """See ``bathysphere.containers.host.Host``. Make one per server and ``close`` it."""
+
+    def __init__(
+        self, data: Path, settings: Settings, image: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """``image`` is the root of the container image, ``environment`` what its commands find."""
+        self._configuration = Configuration(
+            data=data.absolute(),
+            image=image.absolute(),
+            environment=dict(environment or {}),
+            limits=settings.sandbox,
+            host=settings.host,
+        )
+        self._fingerprint = self._configuration.fingerprint()
+        self._starting = asyncio.Lock()
+        self._presence: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def start(self) -> None:
+        """Find or start the daemon. Any call does so by itself; this one lets a server fail early.
+
+        Raises HostUnavailable, with what to do.
+        """
+        if self._present():
+            return
+        async with self._starting:
+            if self._present():
+                return
+            deadline = time.monotonic() + START_SECONDS
+            while not await self._attend():
+                if time.monotonic() > deadline:
+                    raise HostUnavailable(
+                        f"The host daemon did not become ready within {START_SECONDS:g} seconds; see "
+                        f"{self._configuration.folder / 'host.log'}."
+                    )
+                await asyncio.to_thread(self._spawn)
+
+    def _present(self) -> bool:
+        return self._presence is not None and not self._presence[0].at_eof()
+
+    async def _attend(self) -> bool:
+        """Be present at a running daemon. False when none runs, or one that had to be ended."""
+        if self._presence is not None:
+            self._presence[1].close()
+            self._presence = None
+        try:
+            reader, writer = await self._connect()
+        except OSError:
+            return False
+        hello = None
+        with contextlib.suppress(OSError, FrameError):
+            await write_frame(writer, {"op": "presence"})
+            hello = await read_frame(reader)
+        if hello is None:
+            writer.close()
+            return False
+        if hello[0].get("fingerprint") == self._fingerprint:
+            self._presence = (reader, writer)
+            return True
+        writer.close()
+        if hello[0].get("servers") != 1:
+            raise HostUnavailable(
+                f"Another server uses {self._configuration.data} with other settings, image or version. "
+                "End it first, or use another data directory."
+            )
+        await self._shut_down()
+        return False
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            folder = os.open(self._configuration.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                # Through the open folder, because the path of a socket may have 107 bytes only.
+                while True:
+                    try:
+                        connection.connect(f"/proc/self/fd/{folder}/host.sock")
+                        break
+                    except BlockingIOError:
+                        await asyncio.sleep(0.01)  # more connect at this moment than fit the queue
+            finally:
+                os.close(folder)
+            return await asyncio.open_unix_connection(sock=connection, limit=256 * 1024)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _spawn(self) -> None:
+        """Start a daemon and wait for its word. Raises HostUnavailable."""
+        package = str(Path(bathysphere.__file__).resolve().parent.parent)
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+        with subprocess.Popen(
+            # The directory is for whoever reads the list of processes; all else comes over standard input.
+            [sys.executable, "-P", "-m", "bathysphere.host", str(self._configuration.data)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True, cwd="/", env={**kept, "PYTHONPATH": package},
+        ) as process:  # fmt: skip
+            said, complaint = process.communicate(self._configuration.model_dump_json().encode(), START_SECONDS)
+        try:
+            answer = json.loads(said)
+        except ValueError as error:
+            text = complaint.decode(errors="replace").strip()[-2000:]
+            raise HostUnavailable(f"The host daemon could not be started: {text or 'it said nothing'}") from error
+        if "error" in answer:
+            raise HostUnavailable(answer["error"])
+        if "busy" in answer:
+            time.sleep(0.05)  # one that ends, or that another server has just started
+
+    async def _shut_down(self) -> None:
+        try:
+            reader, writer = await self._connect()
+        except OSError:
+            return
+        with contextlib.suppress(OSError, FrameError):
+            await write_frame(writer, {"op": "shutdown"})
+            await read_frame(reader)
+        # It closes this connection when it has ended, after its sandboxes.
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await reader.read(1)
+        writer.close()
+
+    @contextlib.asynccontextmanager
+    async def _request(
+        self, header: dict[str, Any], payload: bytes = b""
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        await self.start()
+        try:
+            reader, writer = await self._connect()
+        except OSError as error:
+            raise HostUnavailable(f"The host daemon does not answer: {error.strerror}. Try again.") from error
+        try:
+            with contextlib.suppress(OSError):
+                # When the daemon has refused already, its reason is there to be read.
+                await write_frame(writer, header, payload)
+            yield reader, writer
+        finally:
+            writer.close()
+
+    async def _answers(self, reader: asyncio.StreamReader) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
+        """The frames of an answer until ``done``. Raises what the daemon says."""
+        while True:
+            try:
+                frame = await read_frame(reader)
+            except (FrameError, OSError) as error:
+                raise HostUnavailable(
+                    f"The host daemon ended in the middle of the call ({error}). Try again."
+                ) from error
+            if frame is None:
+                raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
+            header, payload = frame
+            if header["type"] == "done":
+                return
+            if header["type"] == "error":
+                raise _error(header)
+            yield header, payload
+
+    async def _ask(self, header: dict[str, Any], payload: bytes = b"") -> bytes:
+        """One request; the payload of its only answer, if it has one."""
+        answer = b""
+        async with self._request(header, payload) as (reader, _writer):
+            async for _header, answer in self._answers(reader):  # noqa: B007
+                pass
+        return answer
+
+    async def create(self, container_id: str) -> None:
+        """See Host."""
+        await self._ask({"op": "create", "container": container_id})
+
+    async def delete(self, container_id: str) -> None:
+        """See Host."""
+        await self._ask({"op": "delete", "container": container_id})
+
+    async def execute(self, container_id: str, command: Command) -> AsyncGenerator[OutputChunk | Finished, None]:
+        """See Host."""
+        header = {
+            "op": "execute",
+            "container": container_id,
+            "language": command.language,
+            "timeout_seconds": command.timeout_seconds,
+        }
+        async with self._request(header, command.source.encode(errors="replace")) as (reader, _writer):
+            async for answer, payload in self._answers(reader):
+                if answer["type"] == "output":
+                    yield OutputChunk(answer["stream"], payload)
+                else:
+                    yield _finished(json.loads(payload))
+
+    async def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:
+        """See Host."""
+        async with self._request({"op": "read_output", "container": container_id, "handle": handle}) as (reader, _):
+            async for _header, payload in self._answers(reader):
+                yield payload
+
+    async def edit(self, container_id: str, command: EditorCommand) -> EditorOutcome:
+        """See Host."""
+        payload = json.dumps(command.model_dump(exclude_none=True)).encode()
+        if len(payload) > frames.MAX_PAYLOAD:
+            return EditorFailed(
+                error_code="invalid_tool_input",
+                message=f"The texts of this edit have more than {frames.MAX_PAYLOAD >> 20} MiB. Make smaller edits.",
+            )
+        return OUTCOME.validate_json(await self._ask({"op": "edit", "container": container_id}, payload))
+
+    async def place(self, container_id: str, filename: str, size_bytes: int, content: AsyncIterator[bytes]) -> None:
+        """See Host."""
+        check_filename(filename)
+        header = {"op": "place", "container": container_id, "filename": filename, "size": size_bytes}
+        async with self._request(header) as (reader, writer):
+            answers = self._answers(reader)
+            # It is read from the start: a refusal comes early, and what is still to be sent is of no use then.
+            refusal = asyncio.ensure_future(anext(answers, None))
+            try:
+                await self._send_content(writer, filename, size_bytes, content, refusal)
+                await refusal
+            finally:
+                refusal.cancel()
+                with contextlib.suppress(asyncio.CancelledError, HostError, ValueError):
+                    await refusal
+
+    async def _send_content(
+        self,
+        writer: asyncio.StreamWriter,
+        filename: str,
+        size_bytes: int,
+        content: AsyncIterator[bytes],
+        refusal: asyncio.Future[Any],
+    ) -> None:
+        missing = size_bytes
+        async for chunk in content:
+            missing -= len(chunk)
+            if missing < 0:
+                raise ValueError(f"{filename} is longer than announced.")
+            view = memoryview(chunk)
+            for start in range(0, len(view), frames.CHUNK):
+                if refusal.done():
+                    return
+                try:
+                    await write_frame(writer, {}, bytes(view[start : start + frames.CHUNK]))
+                except ConnectionError:
+                    return
+        if missing:
+            raise ValueError(f"{filename} is shorter than announced.")
+
+    async def status(self) -> HostStatus:
+        """See Host."""
+        async with self._request({"op": "status"}) as (reader, _writer):
+            frame = await read_frame(reader)
+        if frame is None:
+            raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
+        fields = json.loads(frame[1])
+        return HostStatus(**{**fields, "weaknesses": tuple(fields["weaknesses"])})
+
+    async def close(self, stop_host: bool = False) -> None:
+        """Let go of the daemon, which ends itself when no server comes back; with ``stop_host`` it ends now."""
+        if self._presence is not None:
+            self._presence[1].close()
+            self._presence = None
+        if stop_host:
+            await self._shut_down()
+
+
+def _error(header: dict[str, Any]) -> Exception:
+    kind = getattr(contract, str(header.get("error")), None)
+    message = str(header.get("message"))
+    if isinstance(kind, type) and issubclass(kind, HostError):
+        return kind(message)
+    return ValueError(message)
+
+
+def _finished(report: dict[str, Any]) -> Finished:
+    return Finished(
+        **{
+            **report,
+            "files": tuple(OutputFile(*entry) for entry in report["files"]),
+            "left_out": tuple(LeftOutFile(*entry) for entry in report["left_out"]),
+            "notes": tuple(report["notes"]),
+        }
+    )

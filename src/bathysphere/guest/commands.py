@@ -1,0 +1,324 @@
+"""Running one command: started, watched, ended, with what it wrote kept within bounds."""
+
+import errno
+import fcntl
+import os
+import select
+import signal
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+
+from . import paths, processes
+from .outputs import Outputs
+
+LARGEST_ARGUMENT = 120_000
+"""Bytes of source handed over as an argument; Linux allows 131 072 for one."""
+
+READ = 64 * 1024
+"""Bytes read from a pipe at once: as much as one holds by default."""
+
+BACKGROUND_PIPES = 64
+"""Pipes of background processes that are still emptied after their command ended; the oldest are closed."""
+
+# Sources that are too long for an argument come through descriptor 3; builtins only, so nothing else sees it.
+_LONG_BASH = 'IFS= read -rd "" BATHYSPHERE_SOURCE <&3; exec 3<&-; eval "$BATHYSPHERE_SOURCE"'
+
+# The source runs as the main module. Its own frames are all that a traceback shows, with their lines.
+_PYTHON = """
+def _main():
+    import linecache, os, sys
+    with os.fdopen(3, "rb") as file:
+        source = file.read()
+    name = "<code>"
+    main = sys.modules["__main__"].__dict__
+    del main["_main"]
+    def show(kind, error, trace):
+        import traceback
+        lines = source.decode("utf-8", "replace").splitlines(True)
+        linecache.cache[name] = (len(source), None, lines, name)
+        traceback.print_exception(kind, error, trace)
+    sys.excepthook = show
+    try:
+        code = compile(source, name, "exec", dont_inherit=True)
+        try:
+            exec(code, main)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            # Without this frame, as if the source had been the program.
+            failed, trace = error, error.__traceback__.tb_next
+        else:
+            return
+    except (SyntaxError, ValueError) as error:
+        failed, trace = error, None
+    sys.excepthook(type(failed), failed, trace)
+    sys.exit(1)
+_main()
+"""
+
+# Python ignores these for itself; a command must start with every signal as the system has it.
+_DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM]
+
+
+class Kept:
+    """The beginning and the end of what a stream carried; the middle is counted and dropped."""
+
+    def __init__(self, limit: int) -> None:
+        """``limit`` bytes are kept, half of them from the beginning."""
+        self._head_left = limit - limit // 2
+        self._tail_limit = limit // 2
+        self._tail: deque[bytes] = deque()
+        self._tail_bytes = 0
+        self.dropped = 0
+
+    def add(self, data: bytes) -> bytes:
+        """Take what was read; returns the part that belongs to the beginning and can be sent on."""
+        head = data[: self._head_left]
+        self._head_left -= len(head)
+        if len(head) == len(data):
+            return head
+        rest = data[len(head) :]
+        self._tail.append(rest)
+        self._tail_bytes += len(rest)
+        while self._tail_bytes - len(self._tail[0]) >= self._tail_limit:
+            gone = len(self._tail.popleft())
+            self._tail_bytes -= gone
+            self.dropped += gone
+        return head
+
+    def end(self) -> bytes:
+        """What remains to be sent: how much was left out, if anything, and the end."""
+        tail = b"".join(self._tail)
+        surplus = max(0, len(tail) - self._tail_limit)
+        # Cut between characters: a byte 10xxxxxx continues one.
+        while surplus and surplus < len(tail) and tail[surplus] & 0xC0 == 0x80:
+            surplus += 1
+        self.dropped += surplus
+        if not self.dropped:
+            return tail
+        return f"\n... [{self.dropped} bytes left out] ...\n".encode() + tail[surplus:]
+
+
+class Stream:
+    """One of the two pipes that a command writes to."""
+
+    def __init__(self, name: str, descriptor: int, limit: int) -> None:
+        self.name = name
+        self.descriptor = descriptor
+        self.kept = Kept(limit)
+        self.open = True
+
+
+class CannotStart(Exception):
+    """The command could not be started; the message is for its stderr."""
+
+
+class Command:
+    """A command that runs. ``send(stream, data)`` is called with its output as it comes."""
+
+    def __init__(
+        self,
+        language: str,
+        source: bytes,
+        *,
+        timeout: float,
+        environment: dict[str, str],
+        outputs: Outputs,
+        output_bytes: int,
+        max_processes: int,
+        oom_score: int | None,
+        send: Callable[[str, bytes], None],
+    ) -> None:
+        """Start it. ``timeout`` is in seconds; ``max_processes`` is the container's limit; ``oom_score`` is the open /proc/self/oom_score_adj.
+
+        Raises CannotStart.
+        """
+        self._send = send
+        self._oom_score = oom_score
+        self.notes = outputs.begin()
+        self.status: int | None = None
+        self.timed_out = False
+        self._killed = False
+        before = processes.running()
+        self._survivors = processes.identities(before)
+        # A command that cannot start anything is of no use, so some room is kept for each.
+        if sum(threads for _start, _parent, threads in before.values()) > max_processes * 3 // 4:
+            self._end_leftovers()
+        self._started = time.monotonic()
+        self.deadline = self._started + timeout
+        environment = {**environment, "INPUT_DIR": paths.INPUT, "OUTPUT_DIR": outputs.directory}
+        self._enter_home()
+        pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+        source_file = None
+        try:
+            argv, source_file = self._program(language, source, environment)
+            self.pid = self._spawn(argv, environment, [write for _read, write in pipes], source_file)
+        except CannotStart:
+            for read, _write in pipes:
+                os.close(read)
+            raise
+        finally:
+            for _read, write in pipes:
+                os.close(write)
+            if source_file is not None:
+                os.close(source_file)
+        self.streams = [
+            Stream(name, read, output_bytes) for name, (read, _write) in zip(("stdout", "stderr"), pipes, strict=True)
+        ]
+        for stream in self.streams:
+            os.set_blocking(stream.descriptor, False)
+
+    def _enter_home(self) -> None:
+        """The command inherits the guest's working directory."""
+        for attempt in range(2):
+            try:
+                paths.ensure_directory(paths.HOME)
+                os.chdir(paths.HOME)
+                return
+            except OSError as error:
+                if attempt == 0 and error.errno == errno.EACCES:
+                    os.chmod(paths.HOME, 0o700)  # the user took it from themselves
+        os.chdir("/")
+        self.notes.append(f"{paths.HOME} could not be entered; the command ran in /.")
+
+    def _program(self, language: str, source: bytes, environment: dict[str, str]) -> tuple[list[str], int | None]:
+        """The arguments, and a file for descriptor 3 when the source goes that way."""
+        if language == "python":
+            return [_find("python3", environment), "-c", _PYTHON], _memory_file(source)
+        if b"\0" in source:
+            raise CannotStart("bash: the command holds a NUL character, which no command can; remove it\n")
+        bash = _find("bash", environment)
+        if len(source) <= LARGEST_ARGUMENT:
+            return [bash, "-c", os.fsdecode(source)], None
+        return [bash, "-c", _LONG_BASH], _memory_file(source)
+
+    def _spawn(self, argv: list[str], environment: dict[str, str], pipes: list[int], source: int | None) -> int:
+        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, pipes[0], 1),
+            (os.POSIX_SPAWN_DUP2, pipes[1], 2),
+        ]
+        if source is not None:
+            actions.append((os.POSIX_SPAWN_DUP2, source, 3))
+        for last in (False, False, True):
+            # When memory runs out, a command is to be chosen, never the guest. A command inherits the score.
+            self._score(b"1000")
+            try:
+                return os.posix_spawn(
+                    argv[0], argv, environment, file_actions=actions, setsid=True, setsigmask=[],
+                    setsigdef=_DEFAULT_SIGNALS,
+                )  # fmt: skip
+            except OSError as error:
+                if last or error.errno not in (errno.EAGAIN, errno.ENOMEM):
+                    raise CannotStart(f"{argv[0]} could not be started: {error.strerror}\n") from error
+                self._end_leftovers()
+            finally:
+                self._score(b"0")
+        raise AssertionError
+
+    def _end_leftovers(self) -> None:
+        processes.kill_all()
+        deadline = time.monotonic() + 5
+        while processes.running() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        reap()
+        self._survivors = set()
+        note = "Processes left running by earlier commands filled the process limit and were ended."
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _score(self, value: bytes) -> None:
+        if self._oom_score is not None:
+            try:
+                os.write(self._oom_score, value)
+            except OSError:
+                os.close(self._oom_score)
+                self._oom_score = None
+
+    def readable(self, stream: Stream) -> bool:
+        """Take what a stream holds; False when it has ended."""
+        try:
+            data = os.read(stream.descriptor, READ)
+        except BlockingIOError:
+            return True
+        if not data:
+            stream.open = False
+            return False
+        if head := stream.kept.add(data):
+            self._send(stream.name, head)
+        return True
+
+    def kill(self, timed_out: bool = False) -> None:
+        """End every process that this command started."""
+        if self._killed:
+            return
+        self._killed = True
+        self.timed_out = timed_out
+        if processes.kill_since(self._survivors):
+            self.notes.append("Background processes of earlier commands were ended too: they kept starting new ones.")
+
+    def finish(self) -> tuple[int, float, bool]:
+        """After the command itself ended: take what its pipes hold, send the ends.
+
+        Returns the return code, the seconds it took, and whether output was left out.
+        """
+        assert self.status is not None
+        for stream in self.streams:
+            # A process in the background may write for ever: no more is taken than a pipe can have held.
+            left = _capacity(stream.descriptor) if stream.open else 0
+            while stream.open and left > 0 and _has_data(stream.descriptor):
+                self.readable(stream)
+                left -= READ
+            if data := stream.kept.end():
+                self._send(stream.name, data)
+        code = os.waitstatus_to_exitcode(self.status)
+        return (
+            128 - code if code < 0 else code,
+            time.monotonic() - self._started,
+            any(stream.kept.dropped for stream in self.streams),
+        )
+
+
+def reap() -> dict[int, int]:
+    """Take leave of every child that ended: its id -> its wait status."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended[pid] = status
+
+
+def _memory_file(data: bytes) -> int:
+    descriptor = os.memfd_create("source", os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _find(name: str, environment: dict[str, str]) -> str:
+    for directory in environment.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":"):
+        path = os.path.join(directory, name)
+        try:
+            if stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK):
+                return path
+        except OSError:
+            continue
+    raise CannotStart(f"{name} is not installed in this container\n")
+
+
+def _capacity(descriptor: int) -> int:
+    return fcntl.fcntl(descriptor, 1032)  # F_GETPIPE_SZ
+
+
+def _has_data(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

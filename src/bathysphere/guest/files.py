@@ -1,0 +1,58 @@
+"""Placing an uploaded file into the container: under a temporary name, then in one step under its own."""
+
+import contextlib
+import os
+
+from . import paths
+from .failures import Failure, of_os_error
+
+
+class Placing:
+    """One file on its way into ``$INPUT_DIR``. Every way out but ``commit`` removes what was written."""
+
+    def __init__(self, filename: str, size: int) -> None:
+        """Make room for ``size`` bytes. Raises Failure."""
+        self._target = f"{paths.INPUT}/{filename}"
+        self._temporary = f"{paths.INPUT}/.{os.urandom(8).hex()}.part"
+        self._missing = size
+        try:
+            paths.ensure_directory(paths.INPUT)
+            self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise of_os_error(f"Placing {filename}", error) from error
+        self._filename = filename
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises Failure when the disk is full or more comes than was announced; nothing is left then."""
+        self._missing -= len(data)
+        if self._missing < 0:
+            self.abort()
+            raise Failure("bad_request", f"{self._filename} is longer than announced")
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            self.abort()
+            raise of_os_error(f"Placing {self._filename}", error) from error
+
+    def commit(self) -> None:
+        """Give the file its name, replacing one that has it. Raises Failure."""
+        if self._missing:
+            self.abort()
+            raise Failure("bad_request", f"{self._filename} is shorter than announced")
+        try:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            os.rename(self._temporary, self._target)
+        except OSError as error:
+            self.abort()
+            raise of_os_error(f"Placing {self._filename}", error) from error
+
+    def abort(self) -> None:
+        """Remove what was written."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        with contextlib.suppress(OSError):  # already gone, or never made
+            os.unlink(self._temporary)

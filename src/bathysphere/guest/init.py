@@ -1,0 +1,269 @@
+"""Process 1 of the sandbox: answers the host, runs one command at a time, takes leave of orphans.
+
+The host asks over standard input and is answered over standard output. It sends one request at a time; while
+a command runs, ``cancel`` is the only other one.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections import deque
+from typing import Any
+
+from . import frames
+from .commands import BACKGROUND_PIPES, READ, CannotStart, Command, Stream, reap
+from .failures import Failure, of_os_error
+from .files import Placing
+from .outputs import Outputs
+
+_PR_SET_DUMPABLE = 4
+
+
+class Guest:
+    """The conversation with the host, and the state between requests."""
+
+    def __init__(self, wire_in: int, wire_out: int, oom_score: int | None) -> None:
+        self._in = wire_in
+        self._out = wire_out
+        self._oom_score = oom_score
+        self._decoder = frames.Decoder()
+        self._outgoing: deque[memoryview] = deque()
+        self._poll = select.epoll(flags=select.EPOLL_CLOEXEC)
+        self._streams: dict[int, Stream] = {}
+        self._background: deque[int] = deque()
+        self._command: Command | None = None
+        self._command_id = 0
+        self._placing: Placing | None = None
+        self._environment: dict[str, str] = {}
+        self._outputs = Outputs(0, 0)
+        self._output_bytes = 0
+        self._max_processes = 0
+        self._wakeup, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        # A handler for an interrupt would let any program in the sandbox send one to its process 1.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.set_blocking(wire_in, False)
+        os.set_blocking(wire_out, False)
+        self._poll.register(wire_in, select.EPOLLIN)
+        self._poll.register(self._wakeup, select.EPOLLIN)
+
+    def run(self) -> None:
+        """Serve until the host closes the wire."""
+        while True:
+            timeout = -1.0
+            if self._command is not None and not self._command.timed_out:
+                timeout = max(0.0, self._command.deadline - time.monotonic())
+            for descriptor, _events in self._poll.poll(timeout):
+                if descriptor == self._in:
+                    self._hear()
+                elif descriptor == self._out:
+                    self._speak()
+                elif descriptor == self._wakeup:
+                    self._children()
+                else:
+                    self._read_stream(descriptor)
+            command = self._command
+            if command is not None and not command.timed_out and time.monotonic() >= command.deadline:
+                command.kill(timed_out=True)
+
+    # The wire
+
+    def _hear(self) -> None:
+        data = os.read(self._in, frames.CHUNK)
+        if not data:
+            os._exit(0)  # the host is gone; with process 1 the whole sandbox ends
+        for header, payload in self._decoder.feed(data):
+            self._answer(header, payload)
+
+    def _send(self, header: dict[str, object], payload: bytes = b"") -> None:
+        if not self._outgoing:
+            self._poll.register(self._out, select.EPOLLOUT)
+        self._outgoing.append(memoryview(frames.encode(header, payload)))
+        self._speak()
+
+    def _speak(self) -> None:
+        while self._outgoing:
+            try:
+                written = os.write(self._out, self._outgoing[0])
+            except BlockingIOError:
+                return
+            except BrokenPipeError:
+                os._exit(0)
+            if written < len(self._outgoing[0]):
+                self._outgoing[0] = self._outgoing[0][written:]
+            else:
+                self._outgoing.popleft()
+        self._poll.unregister(self._out)
+
+    # Requests
+
+    def _answer(self, header: dict[str, Any], payload: bytes) -> None:
+        number = header["id"]
+        try:
+            if header["op"] == "execute":
+                self._execute(number, header, payload)
+                return
+            if header["op"] == "cancel":
+                if self._command is not None and self._command_id == number:
+                    self._command.kill()
+                return
+            answer, data = self._carry_out(header, payload)
+        except Failure as failure:
+            self._refuse(number, failure)
+        except OSError as error:
+            self._refuse(number, of_os_error(f"The request {header['op']}", error))
+        else:
+            self._send({"type": "reply", "id": number, **answer}, data)
+
+    def _refuse(self, number: int, failure: Failure) -> None:
+        self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)})
+
+    def _carry_out(self, header: dict[str, Any], payload: bytes) -> tuple[dict[str, object], bytes]:
+        op = header["op"]
+        if op == "start":
+            self._start(header)
+        elif op == "read":
+            return {}, self._outputs.read(header["handle"], header["offset"], header["length"])
+        elif op == "edit":
+            from .editor import edit  # noqa: PLC0415  (not needed before the first edit: a faster start)
+
+            environment = {**self._environment, "OUTPUT_DIR": self._outputs.directory}
+            return {}, json.dumps(edit(json.loads(payload), environment)).encode()
+        elif op == "place":
+            self._abort_placing()
+            self._placing = Placing(header["filename"], header["size"])
+        elif op == "place_data" and self._placing is not None:
+            self._placing.write(payload)
+        elif op == "place_commit" and self._placing is not None:
+            placing, self._placing = self._placing, None
+            placing.commit()
+        elif op == "place_abort":
+            self._abort_placing()
+        else:
+            raise Failure("bad_request", f"{op} is not possible here")
+        return {}, b""
+
+    def _start(self, header: dict[str, Any]) -> None:
+        self._environment = {**header["environment"], "INPUT_DIR": "/files/input"}
+        self._output_bytes = header["output_bytes"]
+        self._max_processes = header["processes"]
+        self._outputs = Outputs(header["captured_files"], header["captured_file_bytes"])
+        for name, value in header["rlimits"].items():
+            kind = getattr(resource, f"RLIMIT_{name}")
+            resource.setrlimit(kind, (value, value))
+        if header["fresh"]:
+            from .skeleton import fill_home  # noqa: PLC0415  (once in a container's life)
+
+            fill_home()
+
+    def _abort_placing(self) -> None:
+        if self._placing is not None:
+            self._placing.abort()
+            self._placing = None
+
+    # Commands
+
+    def _execute(self, number: int, header: dict[str, Any], payload: bytes) -> None:
+        def send(stream: str, data: bytes) -> None:
+            self._send({"type": "output", "id": number, "stream": stream}, data)
+
+        started = time.monotonic()
+        try:
+            command = Command(
+                header["language"],
+                payload,
+                timeout=header["timeout"],
+                environment=self._environment,
+                outputs=self._outputs,
+                output_bytes=self._output_bytes,
+                max_processes=self._max_processes,
+                oom_score=self._oom_score,
+                send=send,
+            )
+        except CannotStart as error:
+            send("stderr", str(error).encode(errors="replace"))
+            self._finished(number, 126, time.monotonic() - started)
+            return
+        self._command, self._command_id = command, number
+        for stream in command.streams:
+            self._streams[stream.descriptor] = stream
+            self._poll.register(stream.descriptor, select.EPOLLIN)
+        self._children()
+
+    def _read_stream(self, descriptor: int) -> None:
+        stream = self._streams.get(descriptor)
+        if stream is None:  # a background process of an earlier command writes: nobody is there to read it
+            try:
+                if os.read(descriptor, READ):
+                    return
+            except OSError:
+                return  # nothing there after all, or closed a moment ago to make room for newer ones
+            self._background.remove(descriptor)
+        elif self._command is not None and self._command.readable(stream):
+            return
+        else:
+            del self._streams[descriptor]
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+
+    def _children(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wakeup, 4096)
+        ended = reap()
+        command = self._command
+        if command is None or command.pid not in ended:
+            return
+        command.status = ended[command.pid]
+        code, seconds, truncated = command.finish()
+        for stream in command.streams:
+            if self._streams.pop(stream.descriptor, None) is None:
+                continue
+            # A background process that still writes here must not be ended by a closed pipe.
+            self._background.append(stream.descriptor)
+        while len(self._background) > BACKGROUND_PIPES:
+            descriptor = self._background.popleft()
+            self._poll.unregister(descriptor)
+            os.close(descriptor)
+        self._command = None
+        self._finished(self._command_id, code, seconds, command, truncated)
+
+    def _finished(
+        self, number: int, code: int, seconds: float, command: Command | None = None, truncated: bool = False
+    ) -> None:
+        report = {
+            "return_code": code,
+            "timed_out": command is not None and command.timed_out,
+            "duration_seconds": seconds,
+            "truncated": truncated,
+            "notes": [] if command is None else command.notes,
+            **self._outputs.collect(),
+        }
+        self._send({"type": "finished", "id": number}, json.dumps(report).encode())
+
+
+def main() -> None:
+    """Become the guest."""
+    sys.setswitchinterval(1)
+    try:
+        oom_score: int | None = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        oom_score = None
+    # Programs of the sandbox have the guest's uid; this closes its memory and its descriptors to them.
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the guest's memory could not be closed")
+    os.umask(0o022)
+    wire_in = os.dup(0)
+    wire_out = os.dup(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    Guest(wire_in, wire_out, oom_score).run()

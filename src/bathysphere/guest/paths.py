@@ -1,0 +1,41 @@
+"""Where things are in a container, and how a path that a model wrote is read."""
+
+import os
+import re
+import stat
+
+HOME = "/home/user"
+INPUT = "/files/input"
+OUTPUT = "/files/output"
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
+
+
+def expand(path: str, environment: dict[str, str]) -> str:
+    """``path`` made absolute: variables of ``environment`` and a leading ``~`` are put in, the rest starts at home.
+
+    An unknown variable stays as it was written, as nothing sensible could stand for it.
+    """
+
+    def value(match: "re.Match[str]") -> str:
+        return environment.get(match.group(1) or match.group(2), match.group(0))
+
+    home = environment.get("HOME", HOME)
+    path = _VARIABLE.sub(value, path)
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    return os.path.join(home, path)
+
+
+def ensure_directory(path: str) -> None:
+    """Make sure that ``path`` is a directory itself, even if the user removed it or put something else there.
+
+    Raises OSError when it cannot be had.
+    """
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            return
+        os.rename(path, f"{path}.{os.urandom(4).hex()}.moved")
+    except FileNotFoundError:
+        pass
+    os.makedirs(path)

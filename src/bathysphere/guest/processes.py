@@ -1,0 +1,69 @@
+"""Finding and ending processes inside the sandbox, where the guest is process 1 and sees them all."""
+
+import contextlib
+import os
+import signal
+import time
+
+ROUNDS = 50
+"""How often survivors are looked for before everything is killed at once."""
+
+Identity = tuple[int, int]
+"""A process id and its start time, which together are never used twice."""
+
+
+def running() -> dict[int, tuple[int, int, int]]:
+    """Every process but this one that has not ended: its id -> (start time, parent's id, threads)."""
+    own = os.getpid()
+    found: dict[int, tuple[int, int, int]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == own:
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                # The second field is the program's name, which may hold anything; the rest follows the last ')'.
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if fields and fields[0] not in (b"Z", b"X"):
+            found[int(name)] = (int(fields[19]), int(fields[1]), int(fields[17]))
+    return found
+
+
+def identities(processes: dict[int, tuple[int, int, int]]) -> set[Identity]:
+    """What ``running`` found, to be known again later."""
+    return {(pid, start) for pid, (start, _parent, _threads) in processes.items()}
+
+
+def kill_since(survivors: set[Identity]) -> bool:
+    """Kill every process but those in ``survivors`` and their descendants. True when those had to be killed too.
+
+    A process that left its group, its session or its parent is found as well, because all of the sandbox is
+    looked at. Whatever forks faster than it can be found is ended by killing everything, which is one step.
+    """
+    if survivors & identities(running()):
+        for _ in range(ROUNDS):
+            processes = running()
+            kept: set[int] = {pid for pid, (start, _parent, _threads) in processes.items() if (pid, start) in survivors}
+            while more := {pid for pid, (_start, parent, _threads) in processes.items() if parent in kept} - kept:
+                kept |= more
+            doomed = processes.keys() - kept
+            if not doomed:
+                return False
+            for pid in doomed:
+                _kill(pid)
+            time.sleep(0.002)
+        kill_all()
+        return True
+    kill_all()
+    return False
+
+
+def kill_all() -> None:
+    """Kill every process of the sandbox but this one, in one step that no fork can slip through."""
+    _kill(-1)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,79 @@
+"""``python -m bathysphere.host``: run the daemon. Its configuration comes as JSON over standard input.
+
+One line of JSON on standard output tells how it went: ``{"ready": true}``, ``{"busy": true}`` when another
+daemon serves the data directory, or ``{"error": "..."}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import logging.handlers
+import os
+import sys
+
+from pydantic import ValidationError
+
+from bathysphere.host.configuration import Configuration
+from bathysphere.host.daemon import Daemon
+from bathysphere.host.ground import GroundError
+
+_LOG_BYTES = 1024 * 1024
+
+
+def _tell(message: dict[str, object]) -> None:
+    """The one line; afterwards nobody listens any more."""
+    os.write(1, json.dumps(message).encode() + b"\n")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _lock(configuration: Configuration) -> bool:
+    """Become the one daemon of the data directory, until this process ends. False when there is another."""
+    configuration.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    configuration.folder.chmod(0o700)
+    lock = os.open(configuration.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    return True
+
+
+def main() -> None:
+    """Run the daemon in the background; returns at once in the process that was started."""
+    try:
+        configuration = Configuration.model_validate_json(sys.stdin.buffer.read())
+    except ValidationError as error:
+        _tell({"error": f"The host's configuration cannot be used: {error}"})
+        sys.exit(2)
+    os.chdir("/")
+    if os.fork():
+        # The server that started us must not have to take leave of a child that outlives it.
+        os._exit(0)
+    if not _lock(configuration):
+        _tell({"busy": True})
+        return
+    handler = logging.handlers.RotatingFileHandler(
+        configuration.folder / "host.log", maxBytes=_LOG_BYTES, backupCount=1
+    )
+    logging.basicConfig(
+        handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        asyncio.run(Daemon(configuration).run(lambda: _tell({"ready": True})))
+    except GroundError as error:
+        logging.error("%s", error)
+        _tell({"error": str(error)})
+    except Exception as error:
+        logging.exception("the host failed")
+        _tell({"error": f"The host failed: {error}. See {configuration.folder / 'host.log'}."})
+
+
+if __name__ == "__main__":
+    main()

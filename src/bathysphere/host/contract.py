@@ -1,0 +1,171 @@
+"""What the host and those who call it say to each other: commands, outcomes, errors.
+
+``bathysphere.containers.host.Host`` is the interface itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class HostError(Exception):
+    """Something on the host's side failed; ``str(error)`` says what, why and what to do."""
+
+
+class HostUnavailable(HostError):
+    """The daemon cannot be reached, or ended while the call ran. The disk is untouched; a later call may work."""
+
+
+class SandboxFailed(HostError):
+    """The sandbox could not be started, or was ended in the middle of the call (killed, misbehaving guest)."""
+
+
+class TooManySandboxes(HostError):
+    """The host already runs as many sandboxes as it may; try again when one has gone idle."""
+
+
+class UnknownContainer(HostError):
+    """The host has no disk for this container id."""
+
+
+class DiskFull(HostError):
+    """The container's disk (or its share of it) is full; what was being written has been removed."""
+
+
+class OutputGone(HostError):
+    """The output handle is not (or no longer) valid: outputs live until the next ``execute`` of the container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run in the container.
+
+    ``language`` is ``bash`` (``source`` is run by ``bash -c``) or ``python`` (run by a fresh ``python3``).
+    ``timeout_seconds`` is wall time; when it is over, every process that the call started is killed.
+    """
+
+    language: Literal["bash", "python"]
+    source: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChunk:
+    """Bytes as the program wrote them, in order per stream. Already bounded (see ``Finished.truncated``)."""
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file the call produced, held open by the guest so that it cannot be exchanged any more.
+
+    ``name`` is a bare, printable file name (no ``/``, no control characters, 1 to 255 bytes of UTF-8).
+    ``handle`` is for ``Host.read_output`` and is valid until the container's next ``execute``.
+    """
+
+    handle: str
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutFile:
+    """A produced file that is not returned, and why (``too_large``, ``too_many``, ``unreadable_name``)."""
+
+    name: str
+    size_bytes: int
+    reason: str
+    in_output_directory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a call. Always the last item of ``Host.execute``.
+
+    ``return_code`` follows the shell's convention (128 + n for a program ended by signal n).
+    ``notes`` are sentences for the person and the model about what limits did ("memory limit ... reached").
+    ``cpu_seconds`` and ``peak_memory_bytes`` are of this call where the system can tell, else None.
+    """
+
+    return_code: int
+    timed_out: bool
+    duration_seconds: float
+    truncated: bool = False
+    files: tuple[OutputFile, ...] = ()
+    left_out: tuple[LeftOutFile, ...] = ()
+    notes: tuple[str, ...] = ()
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+class EditorCommand(BaseModel):
+    """A validated call of the text editor (WIRE a.2). Paths may hold ``$INPUT_DIR`` and friends, and ``~``;
+
+    relative ones start at the working directory.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    command: Literal["view", "create", "str_replace"]
+    path: str
+    file_text: str | None = None
+    old_str: str | None = None
+    new_str: str | None = None
+    view_range: tuple[int, int] | None = None
+
+
+class Viewed(BaseModel):
+    """WIRE b.3, view. ``content`` is base64 for ``image`` and ``pdf``; line counts are None for those."""
+
+    kind: Literal["viewed"] = "viewed"
+    file_type: Literal["text", "image", "pdf"]
+    content: str
+    num_lines: int | None
+    start_line: int | None
+    total_lines: int | None
+
+
+class Created(BaseModel):
+    """WIRE b.3, create. ``is_file_update`` is true when the file existed before."""
+
+    kind: Literal["created"] = "created"
+    is_file_update: bool
+
+
+class Replaced(BaseModel):
+    """WIRE b.3, str_replace: the body of one unified diff hunk with three lines of context, and its header."""
+
+    kind: Literal["replaced"] = "replaced"
+    old_start: int
+    old_lines: int
+    new_start: int
+    new_lines: int
+    lines: list[str]
+
+
+class EditorFailed(BaseModel):
+    """The edit was refused and the file is as it was. ``message`` says why and what to do."""
+
+    kind: Literal["failed"] = "failed"
+    error_code: Literal["invalid_tool_input", "file_not_found", "string_not_found", "unavailable"]
+    message: str
+
+
+EditorOutcome = Viewed | Created | Replaced | EditorFailed
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """What ``bathysphere doctor`` and ``serve`` print: the engine, what guards it has and which it lacks."""
+
+    engine: str
+    privileged: bool
+    image: str
+    sandboxes: int
+    guarantees: dict[str, bool] = field(default_factory=dict)
+    weaknesses: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Ways to run a sandbox, behind one interface."""

@@ -1,0 +1,80 @@
+"""What the daemon asks of a way to run sandboxes.
+
+An engine starts the guest as the first process of a sandbox and gives its standard input and output. It knows
+nothing of commands, files or clients. Everything that differs between bubblewrap, gVisor or a container
+runtime stays behind this interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from bathysphere.host.cgroups import Group
+from bathysphere.host.processes import Identity
+
+
+class EngineError(Exception):
+    """The engine cannot start sandboxes, or not this one; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """One sandbox. Paths are such that ``identity`` may reach them; they are the daemon's choice, never a client's."""
+
+    image: Path
+    """Root of the image, shown read-only."""
+    guest: Path
+    """Folder of the guest's code, shown read-only at ``/guest``."""
+    disk: Path
+    """Holds ``home``, ``tmp`` and ``files``, shown writable at /home/user, /tmp and /files."""
+    identity: Identity | None
+    """Whom the sandbox runs as on the host; None: as the daemon."""
+    group: Group | None
+    """Where its processes are counted and limited; entered before anything of the sandbox runs."""
+    open_files: int
+    shared_memory_bytes: int
+    """Size of /dev/shm and of /run."""
+    extra: Mapping[Path, str] = field(default_factory=dict)
+    """Further read-only folders: path here -> path inside."""
+
+
+class RunningSandbox(Protocol):
+    """A started sandbox. It lives at most as long as the daemon."""
+
+    stdin: int
+    """Descriptor of a pipe to the guest's standard input. Closed by ``close``."""
+    stdout: int
+    """Descriptor of a pipe from the guest's standard output. Closed by ``close``."""
+
+    async def kill(self) -> None:
+        """End every process of the sandbox and wait until all are gone. May be called again."""
+
+    async def ended(self) -> None:
+        """Wait until the sandbox has ended by itself or was killed."""
+
+    def complaint(self) -> str:
+        """What the engine and the guest said on standard error so far, at most 4 KiB; it may be hostile text."""
+
+    def close(self) -> None:
+        """Let go of descriptors. The sandbox has ended before."""
+
+
+class Engine(Protocol):
+    """Starts sandboxes."""
+
+    name: str
+
+    def check(self) -> None:
+        """Find what the engine needs. Raises EngineError when it is missing; nothing runs without isolation."""
+
+    async def start(self, spec: SandboxSpec) -> RunningSandbox:
+        """Start the guest in a new sandbox; returns without waiting for the guest's first word.
+
+        Raises EngineError. A failure after that shows as the end of ``stdout``.
+        """
+
+    def guarantees(self) -> dict[str, bool]:
+        """What the engine protects from by itself, by name."""

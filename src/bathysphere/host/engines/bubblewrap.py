@@ -1,0 +1,216 @@
+"""Sandboxes by bubblewrap: new namespaces of the running kernel, no capabilities, a read-only image."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bathysphere.host.engines.base import EngineError, SandboxSpec
+from bathysphere.host.processes import Launch, Process, launch, readable
+
+INSIDE_UID = 1000
+"""The user that the sandbox's programs see themselves as; ``user`` in the image's /etc/passwd."""
+
+_OWN_PLACES = {"home", "tmp", "files", "guest", "proc", "dev", "run", "sys", "skills"}
+"""What is never taken from the image's root directory."""
+
+_MOUNT_POINTS = ("home/user", "tmp", "files", "guest", "proc", "dev", "run", "skills")
+"""Places that an image has when it can be shown in one piece."""
+
+_PYTHONS = ("usr/bin/python3.11", "usr/local/bin/python3.11", "usr/bin/python3", "usr/local/bin/python3")
+
+_NAMESPACES = (
+    *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+    *("--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID), "--hostname", "container"),
+    *("--cap-drop", "ALL", "--new-session", "--die-with-parent", "--as-pid-1"),
+)
+
+_PIPE_BYTES = 256 * 1024
+_COMPLAINT = 4096
+
+
+class Bubblewrap:
+    """The engine. Needs the program ``bwrap`` and user namespaces."""
+
+    name = "bubblewrap"
+
+    def __init__(self) -> None:
+        self._program = ""
+        self._layouts: dict[Path, tuple[list[str], str]] = {}
+
+    def check(self) -> None:
+        """See Engine."""
+        found = shutil.which("bwrap", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        if found is None:
+            raise EngineError(
+                "bubblewrap is not installed, so nothing can be isolated. Install it (apt install bubblewrap)."
+            )
+        self._program = found
+
+    def guarantees(self) -> dict[str, bool]:
+        """See Engine."""
+        return {
+            "network": True,
+            "own process ids": True,
+            "own user namespace": True,
+            "no capabilities": True,
+            "read-only image": True,
+            "own kernel": False,
+        }
+
+    def _layout(self, image: Path) -> tuple[list[str], str]:
+        """The image's part of the arguments, and the path inside of the python that runs the guest."""
+        if image not in self._layouts:
+            try:
+                entries = sorted(image.iterdir())
+            except OSError as error:
+                raise EngineError(f"The image {image} cannot be read: {error.strerror}. Build it again.") from error
+            arguments: list[str] = []
+            if all((image / place).is_dir() for place in _MOUNT_POINTS):
+                # One mount instead of a dozen; the places of our own are mounted over it.
+                arguments = ["--ro-bind", str(image), "/"]
+                entries = []
+            for entry in entries:
+                if entry.name in _OWN_PLACES:
+                    continue
+                if entry.is_symlink():
+                    arguments += ["--symlink", str(entry.readlink()), f"/{entry.name}"]
+                elif entry.is_dir():
+                    arguments += ["--ro-bind", str(entry), f"/{entry.name}"]
+            python = next((name for name in _PYTHONS if (image / name).is_file()), None)
+            if python is None:
+                raise EngineError(f"The image {image} holds no python3 for the guest. Build it again.")
+            self._layouts[image] = (arguments, f"/{python}")
+        return self._layouts[image]
+
+    def _arguments(self, spec: SandboxSpec) -> list[str]:
+        image, python = self._layout(spec.image)
+        size = str(spec.shared_memory_bytes)
+        arguments = [
+            self._program,
+            *_NAMESPACES,
+            *image,
+            *("--proc", "/proc", "--dev", "/dev"),
+            *("--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"),  # noqa: S108
+            *("--perms", "0755", "--size", size, "--tmpfs", "/run"),
+            *("--bind", str(spec.disk / "home"), "/home/user"),
+            *("--bind", str(spec.disk / "tmp"), "/tmp"),  # noqa: S108
+            *("--bind", str(spec.disk / "files"), "/files"),
+            *("--ro-bind", str(spec.guest), "/guest"),
+        ]
+        for outside, inside in spec.extra.items():
+            arguments += ["--ro-bind", str(outside), inside]
+        arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--"]
+        return [*arguments, python, "-I", "-S", "-B", "/guest/start.py"]
+
+    async def start(self, spec: SandboxSpec) -> BubblewrapSandbox:
+        """See Engine."""
+        arguments = self._arguments(spec)
+        pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(4)]
+        (in_read, in_write), (out_read, out_write), (err_read, err_write), (info_read, info_write) = pipes
+        for end in (in_write, out_write):
+            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            with spec.group.entrances() if spec.group else contextlib.nullcontext(()) as join:
+                pid = launch(
+                    Launch(
+                        arguments,
+                        [in_read, out_write, err_write, info_write],
+                        spec.identity,
+                        join,
+                        {resource.RLIMIT_NOFILE: spec.open_files, resource.RLIMIT_CORE: 0},
+                    )
+                )
+        except OSError as error:
+            for end in (in_write, out_read, err_read, info_read):
+                os.close(end)
+            raise EngineError(f"bubblewrap could not be started: {error}") from error
+        finally:
+            for end in (in_read, out_write, err_write, info_write):
+                os.close(end)
+        os.set_blocking(err_read, False)
+        return BubblewrapSandbox(in_write, out_read, err_read, info_read, Process(pid))
+
+
+@dataclass
+class BubblewrapSandbox:
+    """See RunningSandbox."""
+
+    stdin: int
+    stdout: int
+    _stderr: int
+    _info: int
+    _monitor: Process
+    _first: Process | None = field(default=None)
+    _closed: bool = field(default=False)
+
+    async def _find_first(self) -> None:
+        """Hold process 1 of the sandbox: when it has ended, the kernel has ended every other one in there."""
+        if self._info < 0:
+            return
+        info, self._info = self._info, -1
+        try:
+            os.set_blocking(info, False)
+            text = b""
+            while True:
+                try:
+                    data = os.read(info, 4096)
+                except BlockingIOError:
+                    await readable(info)
+                    continue
+                text += data
+                if not data or b"}" in text:
+                    break
+            self._first = Process(int(json.loads(text)["child-pid"]))
+        except (ValueError, KeyError, ProcessLookupError):
+            pass  # bubblewrap ended before it had started anything, or at once
+        finally:
+            os.close(info)
+
+    async def kill(self) -> None:
+        """See RunningSandbox."""
+        if self._closed:
+            return
+        with contextlib.suppress(TimeoutError):
+            # bubblewrap tells the number of process 1 within milliseconds, or ends.
+            await asyncio.wait_for(self._find_first(), 5)
+        if self._first is not None:
+            self._first.kill()
+            await self._first.ended()
+            # The monitor ends by itself now, after taking leave of its child.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._monitor.ended(), 5)
+        self._monitor.kill()
+        await self._monitor.ended()
+        if self._first is not None:
+            await self._first.ended()  # ours to take leave of, if its parent was killed before it
+
+    async def ended(self) -> None:
+        """See RunningSandbox."""
+        await self._monitor.ended()
+
+    def complaint(self) -> str:
+        """See RunningSandbox."""
+        try:
+            return os.read(self._stderr, _COMPLAINT).decode(errors="replace").strip()
+        except (BlockingIOError, OSError):
+            return ""
+
+    def close(self) -> None:
+        """See RunningSandbox."""
+        if self._closed:
+            return
+        self._closed = True
+        for descriptor in (self.stdin, self.stdout, self._stderr, self._info):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._monitor.close()
+        if self._first is not None:
+            self._first.close()

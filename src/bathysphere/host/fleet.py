@@ -1,0 +1,246 @@
+"""All containers of the daemon: which run, who waits for one, which has to go.
+
+A container is a disk; its sandbox is started when somebody calls and ended when nobody has for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
+from bathysphere.host.contract import DiskFull, SandboxFailed, TooManySandboxes, UnknownContainer
+from bathysphere.host.disks import Disk, DiskError, Disks
+from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
+from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
+from bathysphere.host.stage import Stage
+from bathysphere.settings import HostSettings, SandboxLimits
+
+log = logging.getLogger(__name__)
+
+SHARED_MEMORY_BYTES = 1024 * 1024 * 1024
+"""Size of /dev/shm and of /run; what lies there counts as memory."""
+
+
+@dataclass
+class Resident:
+    """A container that runs or that somebody calls."""
+
+    container_id: str
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held during a call. It is given to those who wait in the order in which they came."""
+    sandbox: Sandbox | None = None
+    group: Group | None = None
+    callers: int = 0
+    """Who holds the lock or waits for it."""
+    last_used: float = field(default_factory=time.monotonic)
+    deleted: bool = False
+
+
+class Fleet:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        stage: Stage,
+        disks: Disks,
+        cgroups: Cgroups | None,
+        environment: dict[str, str],
+        limits: SandboxLimits,
+        settings: HostSettings,
+    ) -> None:
+        """Without ``cgroups`` the guest limits itself: memory per process, processes per sandbox."""
+        self._engine = engine
+        self._stage = stage
+        self._disks = disks
+        self._cgroups = cgroups
+        self._environment = environment
+        self._limits = limits
+        self._settings = settings
+        self._residents: dict[str, Resident] = {}
+        self._occupied = 0
+
+    @property
+    def running(self) -> int:
+        """Sandboxes that run, start or end at this moment."""
+        return self._occupied
+
+    @contextlib.asynccontextmanager
+    async def _visit(self, container_id: str) -> AsyncIterator[Resident]:
+        resident = self._residents.setdefault(container_id, Resident(container_id))
+        resident.callers += 1
+        try:
+            async with resident.lock:
+                yield resident
+        finally:
+            resident.callers -= 1
+            resident.last_used = time.monotonic()
+            if resident.callers == 0 and resident.sandbox is None:
+                self._residents.pop(container_id, None)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, container_id: str) -> AsyncIterator[tuple[Sandbox, Group | None]]:
+        """A container's sandbox, running, for one caller alone.
+
+        Raises UnknownContainer, TooManySandboxes, SandboxFailed. A GuestError inside ends the sandbox and becomes
+        SandboxFailed.
+        """
+        if self._disks.find(container_id) is None:
+            raise _unknown(container_id)
+        async with self._visit(container_id) as resident:
+            disk = None if resident.deleted else self._disks.find(container_id)
+            if disk is None:
+                raise _unknown(container_id)
+            if resident.sandbox is not None and not resident.sandbox.alive:
+                log.warning("%s: its sandbox has ended by itself; it is started again", container_id)
+                await self._end(resident)
+            if resident.sandbox is None:
+                await self._start(resident, disk)
+            assert resident.sandbox is not None
+            kills = resident.group.usage().memory_kills if resident.group else 0
+            try:
+                yield resident.sandbox, resident.group
+            except GuestError as error:
+                out_of_memory = resident.group is not None and resident.group.usage().memory_kills > kills
+                said = resident.sandbox.running.complaint()
+                log.warning("%s: ended, because %s%s", container_id, error, f"; it said {said!r}" if said else "")
+                await self._end(resident)
+                if resident.deleted:
+                    raise _unknown(container_id) from error
+                why = "it ran out of memory" if out_of_memory else str(error)
+                raise SandboxFailed(
+                    f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
+                ) from error
+
+    async def create(self, container_id: str) -> None:
+        """Make a disk and start a sandbox; a container that exists is started. Raises what ``Host.create`` does."""
+        async with self._visit(container_id) as resident:
+            disk = self._disks.find(container_id)
+            fresh = disk is None
+            try:
+                disk = disk or self._disks.create(container_id)
+            except DiskError as error:
+                raise (DiskFull if error.full else SandboxFailed)(str(error)) from error
+            try:
+                if resident.sandbox is None:
+                    await self._start(resident, disk, fresh)
+            except BaseException:
+                if fresh:
+                    await self._disks.delete(disk)
+                raise
+
+    async def delete(self, container_id: str) -> None:
+        """End and remove a container, also in the middle of a call."""
+        if self._disks.find(container_id) is None:
+            return
+        resident = self._residents.get(container_id)
+        if resident is not None:
+            resident.deleted = True
+            if resident.sandbox is not None and resident.callers:
+                await resident.sandbox.running.kill()  # whoever is in a call finds out and gives way
+        async with self._visit(container_id) as resident:
+            await self._end(resident)
+            disk = self._disks.find(container_id)
+            if disk is not None:
+                await self._disks.delete(disk)
+            resident.deleted = False
+
+    async def _start(self, resident: Resident, disk: Disk, fresh: bool = False) -> None:
+        await self._make_room()
+        self._occupied += 1
+        group: Group | None = None
+        rlimits: dict[str, int] = {}
+        try:
+            limits = self._limits
+            if self._cgroups is not None:
+                group = self._cgroups.create(
+                    resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, limits.processes)
+                )
+            else:
+                # Counted within the sandbox's own user namespace, so other processes of the user do not count.
+                rlimits = {"AS": limits.memory_bytes, "NPROC": limits.processes}
+            running = await self._engine.start(
+                SandboxSpec(
+                    image=self._stage.image,
+                    guest=self._stage.guest,
+                    disk=self._stage.disks / resident.container_id,
+                    identity=disk.identity,
+                    group=group,
+                    open_files=limits.open_files,
+                    shared_memory_bytes=min(SHARED_MEMORY_BYTES, limits.memory_bytes // 2),
+                )
+            )
+            try:
+                sandbox = await Sandbox.connect(running, self._environment, limits, rlimits=rlimits, fresh=fresh)
+            except BaseException as error:
+                await running.kill()
+                said = running.complaint()
+                running.close()
+                if isinstance(error, GuestError | GuestRefusal):
+                    raise EngineError(f"{error}; it said: {said or 'nothing'}") from error
+                raise
+        except (EngineError, CgroupError) as error:
+            log.error("%s: its sandbox could not be started: %s", resident.container_id, error)
+            await self._leave(group)
+            raise SandboxFailed(f"The sandbox could not be started: {error}") from error
+        except BaseException:
+            await self._leave(group)
+            raise
+        resident.sandbox = sandbox
+        resident.group = group
+
+    async def _leave(self, group: Group | None) -> None:
+        if group is not None:
+            group.remove()
+        self._occupied -= 1
+
+    async def _end(self, resident: Resident) -> None:
+        sandbox, resident.sandbox = resident.sandbox, None
+        group, resident.group = resident.group, None
+        if sandbox is not None:
+            try:
+                await asyncio.shield(sandbox.kill())
+            finally:
+                await self._leave(group)
+
+    async def _make_room(self) -> None:
+        while self._occupied >= self._settings.max_sandboxes:
+            idle = [r for r in self._residents.values() if r.sandbox is not None and r.callers == 0]
+            if not idle:
+                raise TooManySandboxes(
+                    f"All {self._settings.max_sandboxes} sandboxes of this host are at work. Try again in a moment, or "
+                    "raise host.max_sandboxes."
+                )
+            await self._rest(min(idle, key=lambda resident: resident.last_used))
+
+    async def _rest(self, resident: Resident) -> None:
+        """End a sandbox that nobody uses; its disk stays."""
+        last_used = resident.last_used
+        async with self._visit(resident.container_id) as visited:
+            await self._end(visited)
+        resident.last_used = last_used
+
+    async def rest_idle(self) -> None:
+        """End the sandboxes that were idle for long enough."""
+        limit = time.monotonic() - self._settings.idle_seconds
+        for resident in list(self._residents.values()):
+            if resident.callers == 0 and resident.sandbox is not None and resident.last_used < limit:
+                await self._rest(resident)
+
+    async def close(self) -> None:
+        """End every sandbox, also in the middle of a call. The disks stay."""
+        running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
+        await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
+        for resident in list(self._residents.values()):
+            async with self._visit(resident.container_id) as visited:
+                await self._end(visited)
+
+
+def _unknown(container_id: str) -> UnknownContainer:
+    return UnknownContainer(f"There is no container {container_id} on this host; it was deleted or never made.")

@@ -1,0 +1,144 @@
+"""What the daemon stands on: engine, stage, disks and limits, set up and tried before anyone is served."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from bathysphere.host import stage
+from bathysphere.host.cgroups import CgroupError, Cgroups, Hierarchies
+from bathysphere.host.configuration import Configuration
+from bathysphere.host.contract import HostError, HostStatus
+from bathysphere.host.disks import Disks
+from bathysphere.host.engines.base import Engine, EngineError
+from bathysphere.host.engines.bubblewrap import Bubblewrap
+from bathysphere.host.fleet import Fleet
+from bathysphere.host.stage import Stage, StageError
+from bathysphere.host.syscalls import become_subreaper
+
+log = logging.getLogger(__name__)
+
+_PROBE = "bathysphere-probe"
+
+
+class GroundError(Exception):
+    """Sandboxes cannot be had here; the message says why and what to do."""
+
+
+class Ground:
+    """See the module. Use ``prepare`` before anything else."""
+
+    engine: Engine
+    stage: Stage
+    disks: Disks
+    cgroups: Cgroups | None
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self.privileged = os.geteuid() == 0
+        self._weaknesses: list[str] = []
+
+    async def prepare(self) -> None:
+        """Set everything up and start a sandbox to see that it works. Raises GroundError."""
+        configuration = self._configuration
+        if not configuration.image.is_dir():
+            raise GroundError(
+                f"There is no container image at {configuration.image}. Build it: bathysphere image build"
+            )
+        become_subreaper()
+        self.engine = Bubblewrap()
+        try:
+            self.engine.check()
+            self.cgroups = self._limits()
+            self._lay_out()
+            await self._try()
+        except (EngineError, CgroupError, StageError, HostError) as error:
+            raise GroundError(str(error)) from error
+
+    def _limits(self) -> Cgroups | None:
+        hierarchies = Hierarchies.find()
+        missing = hierarchies.missing()
+        if missing and self.privileged:
+            raise CgroupError(
+                f"The cgroup controllers {', '.join(missing)} are not to be had, so nothing would limit a sandbox. "
+                "Mount them, or start the host in a cgroup of its own (systemd: Delegate=yes)."
+            )
+        if missing:
+            self._weaken()
+            return None
+        cgroups = Cgroups(hierarchies, self._configuration.name)
+        try:
+            cgroups.prepare()
+        except CgroupError:
+            if self.privileged:
+                raise
+            self._weaken()
+            return None
+        return cgroups
+
+    def _weaken(self) -> None:
+        self._weaknesses += [
+            "No cgroup is delegated to this user: memory is limited per process, not per container, so a container "
+            "can use several times its limit.",
+            "No cgroup is delegated to this user: processor time is not limited.",
+            "No cgroup is delegated to this user: a command that is killed for its memory use is not told apart.",
+        ]
+
+    def _lay_out(self) -> None:
+        configuration = self._configuration
+        disks = configuration.folder / "disks"
+        seed = int(configuration.name.rpartition("-")[2], 16)
+        first = configuration.host.first_uid if self.privileged else None
+        self.disks = Disks(disks, first, configuration.host.uid_count, seed)
+        if self.privileged:
+            busy = [configuration.data, *(Path(entry) for entry in sys.path if entry), Path(sys.prefix)]
+            self.stage = stage.set_private(configuration.image, disks, [*busy, Path(sys.base_prefix)])
+        else:
+            self.stage = stage.set_plain(configuration.image, disks, configuration.folder)
+            self._weaknesses.append(
+                "The host runs without root: all containers belong to the same user of this machine, and only the "
+                "sandbox itself keeps them apart."
+            )
+        self._weaknesses += [
+            "Containers share the kernel of this machine: a flaw in it can be a way out.",
+            "The disk of a container is not limited yet: a container can fill the disk of this machine.",
+            "System calls are not filtered yet.",
+        ]
+
+    async def _try(self) -> None:
+        configuration = self._configuration
+        fleet = Fleet(
+            engine=self.engine,
+            stage=self.stage,
+            disks=self.disks,
+            cgroups=self.cgroups,
+            environment=configuration.environment,
+            limits=configuration.limits,
+            settings=configuration.host,
+        )
+        try:
+            await fleet.create(_PROBE)
+        finally:
+            await fleet.delete(_PROBE)
+
+    def status(self, sandboxes: int) -> HostStatus:
+        """What ``HostStatus`` is to say."""
+        limited = self.cgroups is not None
+        return HostStatus(
+            engine=self.engine.name,
+            privileged=self.privileged,
+            image=str(self._configuration.image),
+            sandboxes=sandboxes,
+            guarantees={
+                **self.engine.guarantees(),
+                "own user id": self.privileged,
+                "memory limit": limited,
+                "processor limit": limited,
+                "process limit": True,
+                "disk limit": False,
+                "system call filter": False,
+            },
+            weaknesses=tuple(self._weaknesses),
+        )

@@ -1,0 +1,149 @@
+"""Starting programs from the daemon, and waiting for processes without threads.
+
+The daemon has one thread only, so that a fork always copies a consistent process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a program is to be started as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A program and all that it inherits: nothing else is."""
+
+    argv: Sequence[str]
+    descriptors: Sequence[int]
+    """They become 0, 1, 2, ... of the program."""
+    identity: Identity | None = None
+    join: Sequence[int] = ()
+    """Open ``cgroup.procs`` files that the process enters before the program starts."""
+    limits: Mapping[int, int] = field(default_factory=dict)
+    """resource.RLIMIT_* -> value."""
+
+
+def launch(program: Launch) -> int:
+    """Start a program with an empty environment in a new process; its id. Raises OSError when the fork fails.
+
+    What goes wrong after the fork is written to the program's descriptor 2 and ends it with status 127.
+    """
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become(program)
+        except BaseException as error:  # nothing may return into the daemon's code from here
+            try:
+                os.write(program.descriptors[2], f"{program.argv[0]} could not be started: {error}\n".encode())
+            finally:
+                os._exit(127)
+    return pid
+
+
+def _become(program: Launch) -> None:
+    for joined in program.join:
+        os.write(joined, b"0")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # Copied above the range of targets first, so that none is overwritten before its turn.
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 16) for descriptor in program.descriptors]
+    for target, descriptor in enumerate(high):
+        os.dup2(descriptor, target, inheritable=True)
+    os.closerange(len(high), 1 << 30)
+    for limit, value in program.limits.items():
+        resource.setrlimit(limit, (value, value))
+    if program.identity is not None:
+        os.setgroups([])
+        os.setresgid(program.identity.gid, program.identity.gid, program.identity.gid)
+        os.setresuid(program.identity.uid, program.identity.uid, program.identity.uid)
+    os.chdir("/")
+    os.umask(0o022)
+    os.execve(program.argv[0], list(program.argv), {})  # noqa: S606
+
+
+class Process:
+    """A process, held so that its id cannot come to mean another one."""
+
+    def __init__(self, pid: int) -> None:
+        """Raises ProcessLookupError when there is none."""
+        self.pid = pid
+        self.exit_code: int | None = None
+        """How it ended, when it was our child."""
+        self._descriptor = os.pidfd_open(pid)
+
+    def kill(self) -> None:
+        """SIGKILL. No error when it has ended."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+
+    async def ended(self) -> None:
+        """Wait until the process has ended, and take leave of it if it is our child."""
+        if self._descriptor < 0:
+            return
+        await readable(self._descriptor)
+        self.exit_code = _take_leave(self.pid) if self.exit_code is None else self.exit_code
+
+    def close(self) -> None:
+        """Let go of the process."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _settle(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until there is something to read, or the end. For a held process: until it has ended."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    # A copy, because the loop can watch one descriptor for one party only.
+    copy = os.dup(descriptor)
+    loop.add_reader(copy, _settle, waiter)
+    try:
+        await waiter
+    finally:
+        loop.remove_reader(copy)
+        os.close(copy)
+
+
+def _take_leave(pid: int) -> int | None:
+    """The exit code of a child that has ended; None when it is not our child or was taken leave of before."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+async def run(argv: Sequence[str]) -> int:
+    """Run a trusted program quietly to its end; its exit code."""
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        pid = launch(Launch(argv, [null, null, null]))
+    finally:
+        os.close(null)
+    process = Process(pid)
+    try:
+        await process.ended()
+    finally:
+        process.close()
+    return 1 if process.exit_code is None else process.exit_code

@@ -1,0 +1,267 @@
+"""One running sandbox: the conversation with its guest.
+
+The guest may have been taken over by what it runs. So every frame is bounded and checked, every answer has a
+time limit, and whatever is not as agreed ends the sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bathysphere.guest import frames
+from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.contract import Command
+from bathysphere.host.engines.base import RunningSandbox
+from bathysphere.settings import SandboxLimits
+
+START_SECONDS = 30.0
+"""Within which a guest must say its first word."""
+
+ANSWER_SECONDS = 60.0
+"""Within which a guest must answer anything but a command."""
+
+GRACE_SECONDS = 15.0
+"""How long after a command's time limit a guest may take to end it."""
+
+_OUTPUT_PAYLOAD = 1024 * 1024
+_REPORT_PAYLOAD = 1024 * 1024
+
+
+class GuestError(Exception):
+    """The guest broke the agreement, was too slow or has ended. The sandbox must be killed."""
+
+
+class GuestRefusal(Exception):
+    """The guest could not do what was asked and says so in the agreed way."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=255)]
+_Size = Annotated[int, Field(ge=0, le=1 << 62)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Report(_Strict):
+    """What a guest says when a command has ended. Wrong values would be the sandbox's own loss, wrong types not."""
+
+    return_code: Annotated[int, Field(ge=0, le=255)]
+    timed_out: bool
+    duration_seconds: Annotated[float, Field(ge=0)]
+    truncated: bool
+    notes: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=20)]
+    files: Annotated[
+        list[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], _Name, _Size]], Field(max_length=10000)
+    ]
+    left_out: Annotated[
+        list[tuple[_Name, _Size, Literal["too_large", "too_many", "unreadable_name", "unreadable"], bool]],
+        Field(max_length=100),
+    ]
+    left_out_more: _Size
+
+
+class _Refusal(_Strict):
+    type: Literal["failed"]
+    id: int
+    code: Literal["disk_full", "output_gone", "bad_request", "failed"]
+    message: Annotated[str, Field(max_length=4000)]
+
+
+class Sandbox:
+    """A started guest. One request at a time; the caller sees to that."""
+
+    def __init__(
+        self,
+        running: RunningSandbox,
+        reader: asyncio.StreamReader,
+        listening: asyncio.ReadTransport,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self.running = running
+        self._reader = reader
+        self._listening = listening
+        self._writer = writer
+        self._number = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the guest has not closed its end yet."""
+        return not self._reader.at_eof()
+
+    @classmethod
+    async def connect(
+        cls,
+        running: RunningSandbox,
+        environment: dict[str, str],
+        limits: SandboxLimits,
+        *,
+        rlimits: dict[str, int],
+        fresh: bool,
+    ) -> Sandbox:
+        """Take up the conversation; ``fresh`` is for the first time ever, when the home directory is still empty.
+
+        Raises GuestError and GuestRefusal; the caller kills the sandbox then.
+        """
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=256 * 1024)
+        listening, _protocol = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(running.stdout), "rb", 0)
+        )
+        transport, protocol = await loop.connect_write_pipe(
+            asyncio.streams.FlowControlMixin, os.fdopen(os.dup(running.stdin), "wb", 0)
+        )
+        writer = asyncio.StreamWriter(transport, protocol, None, loop)
+        sandbox = cls(running, reader, listening, writer)
+        await sandbox._ask(
+            {
+                "op": "start",
+                "environment": environment,
+                "output_bytes": limits.output_bytes,
+                "captured_files": limits.captured_files,
+                "captured_file_bytes": limits.captured_file_bytes,
+                "processes": limits.processes,
+                "rlimits": rlimits,
+                "fresh": fresh,
+            },
+            seconds=START_SECONDS,
+        )
+        return sandbox
+
+    async def _send(self, header: dict[str, Any], payload: bytes = b"") -> None:
+        try:
+            await write_frame(self._writer, header, payload)
+        except OSError as error:
+            raise GuestError("the sandbox has ended") from error
+
+    async def _hear(self, max_payload: int) -> tuple[dict[str, Any], bytes]:
+        try:
+            frame = await read_frame(self._reader, max_payload)
+        except FrameError as error:
+            raise GuestError(f"the guest does not keep to the protocol: {error}") from error
+        except OSError as error:
+            raise GuestError("the sandbox has ended") from error
+        if frame is None:
+            raise GuestError("the sandbox has ended")
+        if frame[0].get("id") != self._number:
+            raise GuestError("the guest answers what was not asked")
+        if frame[0].get("type") == "failed":
+            try:
+                refusal = _Refusal.model_validate(frame[0])
+            except ValidationError as error:
+                raise GuestError("the guest does not keep to the protocol") from error
+            raise GuestRefusal(refusal.code, refusal.message)
+        return frame
+
+    async def _ask(
+        self, header: dict[str, Any], payload: bytes = b"", max_payload: int = 0, seconds: float = ANSWER_SECONDS
+    ) -> bytes:
+        """One request and its answer's payload. Raises GuestError and GuestRefusal."""
+        self._number += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._send({**header, "id": self._number}, payload)
+                answer, data = await self._hear(max_payload)
+        except TimeoutError as error:
+            raise GuestError(f"the guest did not answer within {seconds:g} seconds") from error
+        if answer.get("type") != "reply":
+            raise GuestError("the guest does not keep to the protocol")
+        return data
+
+    async def execute(
+        self, command: Command, gone: asyncio.Event, output: Callable[[str, bytes], None], output_bytes: int
+    ) -> Report:
+        """Run a command to its end; ``output`` is called as it writes. Once ``gone`` is set it is killed.
+
+        Raises GuestError and GuestRefusal.
+        """
+        self._number += 1
+        header = {"op": "execute", "language": command.language, "timeout": command.timeout_seconds}
+        deadline = time.monotonic() + command.timeout_seconds + GRACE_SECONDS
+        # Both streams with the line about what was left out.
+        room = 2 * (output_bytes + 200)
+        cancel = asyncio.create_task(self._cancel_when(gone))
+        try:
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+                await self._send({**header, "id": self._number}, command.source.encode(errors="replace"))
+                while True:
+                    answer, data = await self._hear(max(_OUTPUT_PAYLOAD, _REPORT_PAYLOAD))
+                    if answer.get("type") == "output" and answer.get("stream") in ("stdout", "stderr"):
+                        room -= len(data)
+                        if room < 0:
+                            raise GuestError("the guest sends more output than agreed")
+                        output(answer["stream"], data)
+                    elif answer.get("type") == "finished":
+                        return _report(data)
+                    else:
+                        raise GuestError("the guest does not keep to the protocol")
+        except TimeoutError as error:
+            raise GuestError("the guest did not end a command whose time was over") from error
+        finally:
+            cancel.cancel()
+
+    async def _cancel_when(self, gone: asyncio.Event) -> None:
+        await gone.wait()
+        try:
+            await self._send({"op": "cancel", "id": self._number})
+        except GuestError:
+            return  # whoever reads from the guest finds out
+
+    async def read_output(self, handle: str) -> AsyncIterator[bytes]:
+        """A held file in chunks, until its end. Raises GuestError and GuestRefusal."""
+        offset = 0
+        while True:
+            data = await self._ask(
+                {"op": "read", "handle": handle, "offset": offset, "length": frames.CHUNK}, max_payload=frames.CHUNK
+            )
+            if not data:
+                return
+            offset += len(data)
+            yield data
+
+    async def edit(self, command: bytes) -> bytes:
+        """An editor command as JSON; its outcome as JSON, not yet looked at. Raises GuestError and GuestRefusal."""
+        return await self._ask({"op": "edit"}, command, max_payload=frames.MAX_PAYLOAD)
+
+    async def place(self, filename: str, size: int, content: AsyncIterator[bytes]) -> None:
+        """Write a file into the input directory. Raises GuestError, GuestRefusal and what ``content`` raises."""
+        await self._ask({"op": "place", "filename": filename, "size": size})
+        try:
+            async for chunk in content:
+                await self._ask({"op": "place_data"}, chunk)
+            await self._ask({"op": "place_commit"})
+        except (GuestError, GuestRefusal):
+            raise
+        except BaseException:
+            await asyncio.shield(self._ask({"op": "place_abort"}))
+            raise
+
+    async def kill(self) -> None:
+        """End every process of the sandbox, wait for that, let go of it."""
+        self._writer.close()
+        await self.running.kill()
+        self._listening.close()
+        self.running.close()
+
+
+def _report(data: bytes) -> Report:
+    try:
+        return Report.model_validate_json(data)
+    except ValidationError as error:
+        raise GuestError("the guest does not keep to the protocol") from error
+
+
+def json_bytes(value: object) -> bytes:
+    """A value as compact JSON."""
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,47 @@
+"""System calls that the standard library of Python 3.11 lacks. All raise OSError."""
+
+import ctypes
+import os
+from pathlib import Path
+
+CLONE_NEWNS = 0x00020000
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, doing: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{doing}: {os.strerror(number)}")
+
+
+def unshare_mounts() -> None:
+    """Give this process a mount namespace of its own that hears of the outside's mounts but tells of none."""
+    _check(_libc.unshare(CLONE_NEWNS), "a mount namespace of its own cannot be had")
+    mount(None, Path("/"), None, MS_REC | MS_SLAVE)
+
+
+def mount(source: Path | None, target: Path, kind: str | None, flags: int, options: str = "") -> None:
+    """mount(2)."""
+    result = _libc.mount(
+        os.fsencode(source) if source else b"none",
+        os.fsencode(target),
+        kind.encode() if kind else None,
+        ctypes.c_ulong(flags),
+        options.encode() or None,
+    )
+    _check(result, f"{target} cannot be mounted")
+
+
+def become_subreaper() -> None:
+    """Let orphaned descendants become children of this process, so that it can take leave of them."""
+    _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "orphans cannot be adopted")

@@ -1,0 +1,164 @@
+"""The SQL database: opened, migrated, and lent out one transaction at a time.
+
+SQLite in WAL. ``synchronous=FULL``: a commit survives a power cut, not only a killed process. See
+docs/decisions/sqlite-durability.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import alembic.command
+import alembic.config
+import alembic.util
+import anyio
+import anyio.to_thread
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+_BUSY_SECONDS: Final = 30
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+DATABASE_FILE: Final = "bathysphere.sqlite3"
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the message says what, why and what to do."""
+
+
+class Database:
+    """An open database. Safe to share between all tasks of one event loop, and the file between processes."""
+
+    def __init__(self, engine: AsyncEngine, data: Path) -> None:
+        self.data = data
+        self._engine = engine
+        self._writing = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        # SQLite lets one writer in at a time and makes the others poll. Our own tasks queue here instead.
+        self._write_lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, data: Path) -> Database:
+        """Open the database in the data directory ``data``; both are made when they are not there.
+
+        Brings the schema up to date first; when several processes start at once, one does it and the others wait.
+        Raises DatabaseError when the directory or the file cannot be used.
+        """
+        path = data / DATABASE_FILE
+        await anyio.to_thread.run_sync(_prepare, data, path)
+        engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
+        _speak_sqlite(engine.sync_engine)
+        return cls(engine, data)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A consistent view of the database; nothing written in it is kept."""
+        with anyio.CancelScope(shield=True):
+            async with AsyncSession(self._engine, expire_on_commit=False) as session:
+                yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """The only writer. Committed, durably, when the block ends; undone when it raises.
+
+        Once begun it is finished, also when the request that it serves is cancelled: a transaction that nobody
+        ends would keep every other writer out. So nothing slow belongs into the block.
+        """
+        async with self._write_lock:
+            with anyio.CancelScope(shield=True):
+                async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
+                    yield session
+
+
+def _prepare(data: Path, path: Path) -> None:
+    """Everything that must happen once, before anybody reads: directory, file, journal mode, migrations."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A directory that holds other things may be somebody else's, or /tmp: it keeps its mode.
+        if not any(data.iterdir()):
+            data.chmod(0o700)
+        # SQLite gives the file's mode to its journal as well, so it has to be right from the first byte on.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+        with _alone(data / "start.lock"):
+            _use_wal(path)
+            migrate(path)
+    except OSError as error:
+        raise DatabaseError(
+            f"The data directory {data} cannot be used: {error.strerror} ({error.filename}). "
+            "Choose a directory that this user may write to with --data or BATHYSPHERE_DATA."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise DatabaseError(
+            f"{path} cannot be used: {error}. If it is damaged, put back a backup; "
+            "the directory must be on a local disk, not on a network file system."
+        ) from error
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process is inside; the kernel lets go of the lock of a process that dies."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _use_wal(path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    finally:
+        connection.close()
+    if mode != "wal":
+        raise sqlite3.DatabaseError(f"this file system does not allow a write-ahead log (journal mode {mode})")
+
+
+def migrate(path: Path) -> None:
+    """Bring the database file up to today's schema, in one transaction. Raises DatabaseError for a newer schema."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}
+    )
+    _speak_sqlite(engine)
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+    except alembic.util.CommandError as error:
+        raise DatabaseError(
+            f"{path} was written by a newer version of bathysphere: {error}. Use that version, or another directory."
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _speak_sqlite(engine: Engine) -> None:
+    """Set up each connection, and begin transactions ourselves: the driver's own way leaves schema changes outside."""
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        # A reader that turns into a writer halfway would fail at once when another has written in between, so
+        # writers say so from the beginning.
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

@@ -1,0 +1,137 @@
+"""The tables. A change here needs a migration in ``migrations/versions``; a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, String, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from bathysphere.store.timestamps import Moment
+
+# Names for every constraint, so that a later migration can speak of them in each database.
+_NAMES: Final = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """What all tables share."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {datetime: Moment, int: BigInteger, str: String}  # noqa: RUF012 - SQLAlchemy's own form
+
+
+class OrganizationRow(Base):
+    """Whoever owns workspaces; storage is counted per organisation."""
+
+    __tablename__ = "organizations"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class WorkspaceRow(Base):
+    """A closed room: files, containers and keys of one workspace are invisible from every other."""
+
+    __tablename__ = "workspaces"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"))
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("uq_workspaces_organization_id_name", "organization_id", "name", unique=True),)
+
+
+class ApiKeyRow(Base):
+    """A key; of its secret only the SHA-256 and a hint are kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    name: Mapped[str]
+    secret_sha256: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+
+
+class ContainerRow(Base):
+    """A container as clients see it. ``deleted_at``: its disk is gone."""
+
+    __tablename__ = "containers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "ix_containers_expiring",
+            "expires_at",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+
+class ContainerFileRow(Base):
+    """An upload that lies in a container's input directory.
+
+    No foreign key on the file: the copy in the container stays when the upload is deleted.
+    """
+
+    __tablename__ = "container_files"
+
+    container_id: Mapped[str] = mapped_column(ForeignKey("containers.id", ondelete="CASCADE"), primary_key=True)
+    file_id: Mapped[str] = mapped_column(primary_key=True)
+    filename: Mapped[str]
+    placed_at: Mapped[datetime]
+
+
+class FileRow(Base):
+    """A file. ``blob_key`` is null once an expired file's bytes have been removed."""
+
+    __tablename__ = "files"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
+    filename: Mapped[str]
+    mime_type: Mapped[str]
+    size_bytes: Mapped[int]
+    created_at: Mapped[datetime]
+    downloadable: Mapped[bool]
+    expires_at: Mapped[datetime | None]
+    blob_key: Mapped[str | None] = mapped_column(unique=True)
+    # Where it was made. Not a foreign key: a produced file outlives its container.
+    container_id: Mapped[str | None]
+
+    __table_args__ = (
+        # The list's order, newest first; the id decides within one microsecond.
+        Index("ix_files_listing", "workspace_id", "created_at", "id"),
+        # Covers the sum of an organisation's stored bytes, so that the quota never reads the rows.
+        Index(
+            "ix_files_stored",
+            "workspace_id",
+            "size_bytes",
+            sqlite_where=text("blob_key IS NOT NULL"),
+            postgresql_where=text("blob_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_files_expiring",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
+    )

@@ -1,0 +1,81 @@
+"""Organisations and workspaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bathysphere.store.database import Database
+from bathysphere.store.schema import OrganizationRow, WorkspaceRow
+from bathysphere.wire.ids import new_id
+
+DEFAULT_NAME: Final = "default"
+_NAME_CHARACTERS: Final = 200
+
+
+class UnusableName(ValueError):
+    """A name that is empty, too long or not printable; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A closed room of an organisation: nothing in it can be seen from another workspace."""
+
+    id: str
+    organization_id: str
+    name: str
+    created_at: datetime
+
+
+async def default(database: Database) -> Workspace:
+    """The workspace named ``default`` of the one organisation; both are made on first use."""
+    return await named(database, DEFAULT_NAME)
+
+
+async def named(database: Database, name: str) -> Workspace:
+    """The workspace of this name, made when there is none. Raises UnusableName."""
+    check_name(name)
+    async with database.reading() as session:
+        row = await _find(session, name)
+    if row is None:
+        async with database.writing() as session:
+            # Another process may have made it since we looked; now nobody else can.
+            row = await _find(session, name)
+            if row is None:
+                now = datetime.now(UTC)
+                organization_id = await _organization(session, now)
+                row = WorkspaceRow(id=new_id("wrkspc"), organization_id=organization_id, name=name, created_at=now)
+                session.add(row)
+    return Workspace(row.id, row.organization_id, row.name, row.created_at)
+
+
+def check_name(name: str) -> None:
+    """Raises UnusableName for what cannot name a workspace or a key."""
+    if not name.strip():
+        raise UnusableName("a name cannot be empty")
+    if len(name) > _NAME_CHARACTERS:
+        raise UnusableName(f"a name has at most {_NAME_CHARACTERS} characters, this one has {len(name)}")
+    if not name.isprintable():
+        raise UnusableName("a name holds printable characters only")
+
+
+async def _find(session: AsyncSession, name: str) -> WorkspaceRow | None:
+    return (
+        await session.scalars(
+            select(WorkspaceRow).where(WorkspaceRow.name == name).order_by(WorkspaceRow.created_at).limit(1)
+        )
+    ).first()
+
+
+async def _organization(session: AsyncSession, now: datetime) -> str:
+    found = await session.scalar(select(OrganizationRow.id).order_by(OrganizationRow.created_at).limit(1))
+    if found is not None:
+        return found
+    row = OrganizationRow(id=new_id("org"), name=DEFAULT_NAME, created_at=now)
+    session.add(row)
+    await session.flush()
+    return row.id

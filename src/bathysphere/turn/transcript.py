@@ -1,0 +1,157 @@
+"""The transcript: a conversation on the wire, told again as an ordinary model understands it.
+
+On the wire a turn is one assistant message in which calls of sub-tools and their results alternate. A model
+knows only client tools: a call ends the assistant's message, and the results open the user's next one. Calls and
+results are paired by id, since a result may stand in a later message than its call (WIRE b.7, c.4, c.5).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bathysphere.models.base import UpstreamMessage
+from bathysphere.turn.subtools import ERROR_MEANING
+from bathysphere.wire.blocks import (
+    BashResultBlock,
+    Block,
+    CodeResultBlock,
+    ContainerUploadBlock,
+    EditorResultBlock,
+    ServerToolUseBlock,
+    SubToolResultBlock,
+    TextBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
+from bathysphere.wire.requests import InputMessage
+
+
+def upstream_messages(messages: Iterable[InputMessage], filenames: Mapping[str, str]) -> list[UpstreamMessage]:
+    """The conversation for the upstream.
+
+    ``filenames`` gives the name in ``$INPUT_DIR`` of every uploaded ``file_id``. Every call in ``messages`` has its
+    result (``turn.checks`` has seen to it, and pending calls have been run).
+    """
+    return _Transcript(list(messages), filenames).tell()
+
+
+class _Transcript:
+    def __init__(self, messages: list[InputMessage], filenames: Mapping[str, str]) -> None:
+        self._messages = messages
+        self._filenames = filenames
+        self._results = {block.tool_use_id: block for block in _sub_tool_results(messages)}
+        self._told: list[UpstreamMessage] = []
+        self._assistant: list[dict[str, Any]] = []
+        self._calls: list[str] = []
+
+    def tell(self) -> list[UpstreamMessage]:
+        for message in self._messages:
+            if message.role == "assistant":
+                self._tell_assistant(message)
+            else:
+                self._end_assistant()
+                self._add(message.role, [self._told_block(block) for block in message.content])
+        self._end_assistant()
+        return self._told
+
+    def _tell_assistant(self, message: InputMessage) -> None:
+        for block in message.content:
+            if isinstance(block, SubToolResultBlock):
+                continue  # told right after its call
+            if isinstance(block, TextBlock) and not block.text:
+                continue  # upstreams refuse empty text
+            if self._calls and self._ends_calls(message, block):
+                self._end_assistant()
+            if isinstance(block, ServerToolUseBlock):
+                self._calls.append(block.id)
+                self._assistant.append({"type": "tool_use", "id": block.id, "name": block.name, "input": block.input})
+            else:
+                self._assistant.append(self._told_block(block))
+
+    def _ends_calls(self, message: InputMessage, block: Block) -> bool:
+        """Whether a block begins a new sampling: any but a call does, and a call made after the results of others."""
+        if not isinstance(block, ServerToolUseBlock | ToolUseBlock):
+            return True
+        result = self._results.get(self._calls[-1])
+        for earlier in message.content:
+            if earlier is block:
+                return False
+            if earlier is result:
+                return True
+        return False
+
+    def _end_assistant(self) -> None:
+        """Close the assistant's message and open the user's with the results of its calls."""
+        if self._assistant:
+            self._add("assistant", self._assistant)
+        results = [told_result(self._results[call]) for call in self._calls if call in self._results]
+        if results:
+            self._add("user", results)
+        self._assistant, self._calls = [], []
+
+    def _add(self, role: Any, content: list[dict[str, Any]]) -> None:
+        """Add content, to the last message when it is of the same role: results and what follows are one message."""
+        if self._told and self._told[-1].role == role == "user":
+            self._told[-1].content.extend(content)
+        elif content:
+            self._told.append(UpstreamMessage(role, list(content)))
+
+    def _told_block(self, block: Block) -> dict[str, Any]:
+        if isinstance(block, ContainerUploadBlock):
+            name = self._filenames[block.file_id]
+            return {
+                "type": "text",
+                "text": f'The file "{name}" has been uploaded to the container at $INPUT_DIR/{name}.',
+            }
+        told = block.wire()
+        told.pop("caller", None)
+        if isinstance(block, TextBlock) and told.get("citations") is None:
+            told.pop("citations", None)
+        if isinstance(block, ToolResultBlock) and told.get("is_error") is None:
+            told.pop("is_error", None)
+        return told
+
+
+def _sub_tool_results(messages: list[InputMessage]) -> Iterable[SubToolResultBlock]:
+    for message in messages:
+        for block in message.content:
+            if isinstance(block, SubToolResultBlock):
+                yield block
+
+
+def told_result(block: BashResultBlock | EditorResultBlock | CodeResultBlock) -> dict[str, Any]:
+    """A sub-tool's result as the ``tool_result`` a model sees.
+
+    The list of produced files is not shown (WIRE b.6); an image that the editor opened is shown as an image.
+    """
+    content = block.content
+    kind = str(content.get("type", ""))
+    told: dict[str, Any] = {"type": "tool_result", "tool_use_id": block.tool_use_id}
+    if kind.endswith("_tool_result_error"):
+        code = str(content.get("error_code"))
+        message = content.get("error_message") or ERROR_MEANING.get(code, "The call failed.")
+        return told | {
+            "is_error": True,
+            "content": [_json_text({"error_code": code, "message": message})],
+        }
+    if content.get("file_type") == "image":
+        data = str(content.get("content", ""))
+        source = {"type": "base64", "media_type": _image_type(data), "data": data}
+        return told | {"content": [{"type": "image", "source": source}]}
+    camel_case = {name for name in content if name != name.lower()} if isinstance(block, EditorResultBlock) else set()
+    hidden = {"type"} | camel_case
+    if not isinstance(block, EditorResultBlock):
+        hidden.add("content")
+    return told | {"content": [_json_text({name: value for name, value in content.items() if name not in hidden})]}
+
+
+def _json_text(value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "text", "text": json.dumps(value, ensure_ascii=False)}
+
+
+def _image_type(base64_data: str) -> str:
+    """The media type by the first bytes, as base64 shows them."""
+    starts = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGO": "image/gif", "UklGR": "image/webp"}
+    return next((kind for start, kind in starts.items() if base64_data.startswith(start)), "image/png")

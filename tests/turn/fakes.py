@@ -1,0 +1,155 @@
+"""A model that plays a script and a container whose host answers from a table: for the loop's own rules.
+
+The loop with real models and real containers is tested in tests/clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from bathysphere.containers.container import Container
+from bathysphere.containers.host import (
+    Command,
+    EditorCommand,
+    EditorFailed,
+    EditorOutcome,
+    Finished,
+    HostError,
+    HostStatus,
+    OutputChunk,
+    OutputFile,
+    Viewed,
+)
+from bathysphere.models.base import SampleRequest
+from bathysphere.wire.blocks import TextBlock, ToolUseBlock
+from bathysphere.wire.events import (
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    Delta,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    StopDelta,
+    StreamEvent,
+)
+from bathysphere.wire.message import Message, StopReason, Usage
+
+Step = str | tuple[str, str]
+"""What a scripted model writes: text, or a call as (tool name, JSON of the input)."""
+
+
+class ScriptedModel:
+    """Plays one list of steps per sampling, and keeps the requests that it got.
+
+    ``stop`` maps the number of a sampling to a stop reason other than the usual one.
+    """
+
+    def __init__(self, *samplings: list[Step], stop: dict[int, StopReason] | None = None, tokens: int = 10) -> None:
+        self._samplings = samplings
+        self._stop = stop or {}
+        self._tokens = tokens
+        self.requests: list[SampleRequest] = []
+        self.closed = 0
+
+    async def sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
+        number = len(self.requests)
+        self.requests.append(request)
+        steps = self._samplings[min(number, len(self._samplings) - 1)]
+        try:
+            yield MessageStart(
+                message=Message(
+                    id="msg_upstream",
+                    model="upstream",
+                    content=[],
+                    stop_reason=None,
+                    stop_sequence=None,
+                    usage=Usage(input_tokens=100, output_tokens=1),
+                )
+            )
+            for index, step in enumerate(steps):
+                if isinstance(step, str):
+                    yield ContentBlockStart(index=index, content_block=TextBlock(text=""))
+                    for character in step:
+                        yield ContentBlockDelta(index=index, delta=Delta.text(character))
+                else:
+                    block = ToolUseBlock(id=f"toolu_{number}_{index}", name=step[0], input={})
+                    yield ContentBlockStart(index=index, content_block=block)
+                    for character in ("", *step[1]):
+                        yield ContentBlockDelta(index=index, delta=Delta.input_json(character))
+                yield ContentBlockStop(index=index)
+            usual: StopReason = "tool_use" if any(isinstance(step, tuple) for step in steps) else "end_turn"
+            yield MessageDelta(
+                delta=StopDelta(stop_reason=self._stop.get(number, usual)),
+                usage=Usage(input_tokens=100, output_tokens=self._tokens),
+            )
+            yield MessageStop()
+        finally:
+            self.closed += 1
+
+    async def close(self) -> None:
+        pass
+
+
+Answer = Finished | HostError | Callable[[Command], Finished]
+
+
+class TableHost:
+    """A host whose commands answer from a table by their source; unknown ones succeed with no output."""
+
+    def __init__(
+        self, answers: dict[str, Answer] | None = None, output: dict[str, list[OutputChunk]] | None = None
+    ) -> None:
+        self.answers = answers or {}
+        self.output = output or {}
+        self.commands: list[Command] = []
+        self.outcome: EditorOutcome | HostError = EditorFailed(error_code="file_not_found", message="no such file")
+        self.edits: list[EditorCommand] = []
+
+    async def execute(self, container_id: str, command: Command) -> AsyncGenerator[OutputChunk | Finished, None]:
+        self.commands.append(command)
+        answer = self.answers.get(command.source, Finished(return_code=0, timed_out=False, duration_seconds=0.0))
+        if isinstance(answer, HostError):
+            raise answer
+        for chunk in self.output.get(command.source, []):
+            yield chunk
+        yield answer(command) if callable(answer) else answer
+
+    async def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:
+        yield handle.encode()
+
+    async def edit(self, container_id: str, command: EditorCommand) -> EditorOutcome:
+        self.edits.append(command)
+        if isinstance(self.outcome, HostError):
+            raise self.outcome
+        return self.outcome
+
+    async def create(self, container_id: str) -> None:
+        pass
+
+    async def delete(self, container_id: str) -> None:
+        pass
+
+    async def place(self, container_id: str, filename: str, size_bytes: int, content: Any) -> None:
+        pass
+
+    async def status(self) -> HostStatus:
+        return HostStatus("table", False, "", 0)
+
+    async def close(self) -> None:
+        pass
+
+
+def container(host: TableHost, stored: list[OutputFile] | None = None) -> Container:
+    async def store_output(file: OutputFile, content: Any) -> str:
+        async for _ in content:
+            pass
+        (stored if stored is not None else []).append(file)
+        return f"file_{file.name}"
+
+    return Container("container_1", datetime(2026, 12, 1, tzinfo=UTC), host, store_output)
+
+
+VIEWED = Viewed(file_type="text", content="a\nb", num_lines=2, start_line=1, total_lines=2)
