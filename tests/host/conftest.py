@@ -134,7 +134,7 @@ async def make_host(image: Path, environment: dict[str, str], tmp_path: Path) ->
 @pytest.fixture
 async def host(image: Path, environment: dict[str, str], data: Path) -> AsyncGenerator[LocalHost, None]:
     """A host with small limits, shared with other tests."""
-    limits = {
+    limits: dict[str, object] = {
         "memory_bytes": 256 * 1024 * 1024,
         "processes": 64,
         "captured_files": 5,

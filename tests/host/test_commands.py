@@ -123,11 +123,17 @@ async def test_the_end_of_time_reaches_every_descendant(container: Container) ->
 
 
 async def test_background_processes_live_on(container: Container) -> None:
-    started = await container.bash("(while :; do date +%N > /tmp/beat; echo noise; sleep 0.01; done) & echo started")
-    assert started.stdout.startswith("started") or "started\n" in started.stdout
+    started = await container.bash(
+        "(while :; do date +%N > /tmp/.beat; mv /tmp/.beat /tmp/beat; echo noise; sleep 0.01; done) & "
+        "until [ -e /tmp/beat ]; do sleep 0.01; done; echo started"
+    )
+    assert "started\n" in started.stdout
     assert started.code == 0
-    seen = await container.bash("a=$(cat /tmp/beat); sleep 0.2; b=$(cat /tmp/beat); [ $a != $b ] && echo beats")
-    assert seen.stdout == "beats\n", "it must outlive its command and may write although nobody reads"
+    # It must outlive its command, and may write although nobody reads.
+    seen = await container.bash(
+        'a=$(cat /tmp/beat); while [ "$(cat /tmp/beat)" = "$a" ]; do sleep 0.01; done; echo beats'
+    )
+    assert seen.stdout == "beats\n"
 
 
 async def test_a_background_process_that_writes_for_ever_does_not_hold_the_call(container: Container) -> None:

@@ -42,11 +42,20 @@ REPORT = {
     "files": [], "left_out": [], "left_out_more": 0,
 }  # fmt: skip
 
+PAUSE = "; time.sleep(100)"
+
+
+def reporting(**changes: object) -> str:
+    """A program that reports the end of a command with something changed."""
+    report = {**REPORT, **changes}
+    return f'send({{"type": "finished", "id": number}}, json.dumps({report!r}).encode())' + PAUSE
+
+
 LIES = {
     "says nothing and ends": "",
     "sends noise": "while True: os.write(1, os.urandom(4096))",
     "announces a huge header": "send({}, lengths=(0xFFFFFFFF, 0)); time.sleep(100)",
-    "announces a huge payload": 'send({"type": "output", "id": number, "stream": "stdout"}, lengths=(51, 0xFFFFFFFF)); time.sleep(100)',
+    "announces a huge payload": "send({'type': 'output', 'id': number}, lengths=(25, 0xFFFFFFFF))" + PAUSE,
     "breaks off in a frame": "os.write(1, b'\\0\\0\\0\\x20\\0\\0\\0\\0{')",
     "sends no JSON": 'send(b"{{{{"); time.sleep(100)',
     "sends a list": 'send(b"[1]"); time.sleep(100)',
@@ -57,11 +66,11 @@ LIES = {
     "sends output without end": 'while True: send({"type": "output", "id": number, "stream": "stdout"}, b"x" * 65536)',
     "sends to an unknown stream": 'send({"type": "output", "id": number, "stream": "../x"}, b"x"); time.sleep(100)',
     "reports no JSON": 'send({"type": "finished", "id": number}, b"{"); time.sleep(100)',
-    "reports other types": f'send({{"type": "finished", "id": number}}, json.dumps({{**{REPORT!r}, "return_code": "0"}}).encode()); time.sleep(100)',
-    "reports more than agreed": f'send({{"type": "finished", "id": number}}, json.dumps({{**{REPORT!r}, "extra": 1}}).encode()); time.sleep(100)',
-    "reports a path as handle": f'send({{"type": "finished", "id": number}}, json.dumps({{**{REPORT!r}, "files": [["../../etc/passwd", "a", 1]]}}).encode()); time.sleep(100)',
-    "reports a negative size": f'send({{"type": "finished", "id": number}}, json.dumps({{**{REPORT!r}, "files": [["{"0" * 16}", "a", -1]]}}).encode()); time.sleep(100)',
-    "refuses in another way": 'send({"type": "failed", "id": number, "code": "x" * 1000, "message": ""}); time.sleep(100)',
+    "reports other types": reporting(return_code="0"),
+    "reports more than agreed": reporting(extra=1),
+    "reports a path as handle": reporting(files=[["../../etc/passwd", "a", 1]]),
+    "reports a negative size": reporting(files=[["0" * 16, "a", -1]]),
+    "refuses in another way": "send({'type': 'failed', 'id': number, 'code': 'x', 'message': ''})" + PAUSE,
     "never answers": "time.sleep(1000)",
 }
 

@@ -32,14 +32,18 @@ _SWEEP_SECONDS = 3600
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, data: Path, image: Image) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, data: Path, image: Image, own_port: int | None = None
+) -> AsyncIterator[Services]:
     """Open everything a server is made of; the host daemon is started or, if one runs, adopted.
+
+    ``own_port`` is where the server will listen, so that it is not taken for an upstream.
 
     Raises SettingsError, DatabaseError and HostError, with what to do. Leaving it stops the daemon and its
     sandboxes; what containers hold stays on disk.
     """
     async with AsyncExitStack() as stack:
-        models = await ConfiguredModels.open(settings.models)
+        models = await ConfiguredModels.open(settings, own_port=own_port)
         stack.push_async_callback(models.close)
         database = await Database.open(data)
         stack.push_async_callback(database.close)
@@ -108,7 +112,7 @@ def serve(
     """Serve until SIGINT or SIGTERM; running turns have ten seconds to end. Raises as ``open_services``."""
 
     async def run() -> None:
-        async with open_services(settings, data, image) as services:
+        async with open_services(settings, data, image, bound.getsockname()[1]) as services:
             config = uvicorn.Config(
                 create_app(services),
                 access_log=False,

@@ -239,7 +239,13 @@ class LocalHost:
 
     async def edit(self, container_id: str, command: EditorCommand) -> EditorOutcome:
         """See Host."""
-        payload = json.dumps(command.model_dump(exclude_none=True)).encode()
+        try:
+            payload = json.dumps(command.model_dump(exclude_none=True), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return EditorFailed(
+                error_code="invalid_tool_input",
+                message="The edit holds half of a character (a lone surrogate), which no file can hold.",
+            )
         if len(payload) > frames.MAX_PAYLOAD:
             return EditorFailed(
                 error_code="invalid_tool_input",

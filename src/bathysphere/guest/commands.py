@@ -131,9 +131,10 @@ class Command:
         oom_score: int | None,
         send: Callable[[str, bytes], None],
     ) -> None:
-        """Start it. ``timeout`` is in seconds; ``max_processes`` is the container's limit; ``oom_score`` is the open /proc/self/oom_score_adj.
+        """Start it.
 
-        Raises CannotStart.
+        ``timeout`` is in seconds, ``max_processes`` the container's limit, ``oom_score`` the open
+        /proc/self/oom_score_adj. Raises CannotStart.
         """
         self._send = send
         self._oom_score = oom_score

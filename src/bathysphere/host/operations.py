@@ -148,7 +148,7 @@ def check_filename(name: str) -> None:
     """Raises ValueError when an uploaded file may not have this name in the container."""
     if not valid_filename(name):
         raise ValueError(
-            f"{name!r} cannot be a file's name in a container: 1 to 255 bytes of UTF-8, no slash, no control characters."
+            f"{name!r} cannot be a file's name in a container: 1 to 255 bytes of UTF-8, no slash, nothing unprintable."
         )
 
 

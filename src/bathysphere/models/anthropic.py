@@ -254,21 +254,25 @@ class AnthropicModel:
                         yield event
             finally:
                 await stream.close()
-        except anthropic.APITimeoutError as error:
-            raise self._upstream.too_slow() from error
-        except anthropic.APIStatusError as error:
-            raise self._upstream.refused(error.status_code, error.body, error.response.headers) from error
-        except anthropic.APIConnectionError as error:
-            raise self._upstream.unreachable(error) from error
-        except httpx2.TimeoutException as error:
-            raise self._upstream.too_slow() from error
-        except httpx2.HTTPError as error:
-            raise (self._upstream.broken_off() if begun else self._upstream.unreachable(error)) from error
-        except anthropic.AnthropicError as error:
-            raise self._upstream.not_understood(str(error)) from error
+        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
+            raise self._meaning(error, begun=begun) from error
         if not mapping.complete:
             broken = self._upstream.broken_off()
             raise broken if begun else Transient(broken)
+
+    def _meaning(self, error: Exception, *, begun: bool) -> Exception:
+        """What a failure of the SDK's, or one below it, means to our client."""
+        match error:
+            case anthropic.APITimeoutError() | httpx2.TimeoutException():
+                return self._upstream.too_slow()
+            case anthropic.APIStatusError():
+                return self._upstream.refused(error.status_code, error.body, error.response.headers)
+            case anthropic.APIConnectionError():
+                return self._upstream.unreachable(error)
+            case httpx2.HTTPError():
+                return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
+            case _:
+                return self._upstream.not_understood(str(error))
 
     async def close(self) -> None:
         """Close connections."""

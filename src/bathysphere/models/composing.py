@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bathysphere.wire.blocks import TextBlock, ThinkingBlock, ToolUseBlock
+from bathysphere.wire.blocks import ResponseBlock, TextBlock, ThinkingBlock, ToolUseBlock
 from bathysphere.wire.events import (
     ContentBlockDelta,
     ContentBlockStart,
@@ -35,6 +35,11 @@ class Composer:
             )
         )
 
+    @property
+    def is_text(self) -> bool:
+        """Whether a block of text is open."""
+        return self._open == "text"
+
     def close(self) -> list[StreamEvent]:
         """Close the open block, if there is one; the next piece opens a new one."""
         if self._open is None:
@@ -42,40 +47,42 @@ class Composer:
         self._open = None
         return [ContentBlockStop(index=self._index)]
 
-    def _begin(self, kind: str, block: TextBlock | ThinkingBlock | ToolUseBlock) -> list[StreamEvent]:
+    def begin(self, block: ResponseBlock) -> list[StreamEvent]:
+        """Begin a block of any kind, as another model gave it."""
         events = self.close()
         self._index += 1
-        self._open = kind
+        self._open = block.type
         events.append(ContentBlockStart(index=self._index, content_block=block))
         return events
 
-    def _delta(self, delta: Delta) -> StreamEvent:
+    def delta(self, delta: Delta) -> StreamEvent:
+        """A piece of the open block, of any kind."""
         return ContentBlockDelta(index=self._index, delta=delta)
 
     def text(self, piece: str) -> list[StreamEvent]:
         """A piece of text; an empty one gives nothing."""
         if not piece:
             return []
-        events = self._begin("text", TextBlock(text="")) if self._open != "text" else []
-        return [*events, self._delta(Delta.text(piece))]
+        events = self.begin(TextBlock(text="")) if self._open != "text" else []
+        return [*events, self.delta(Delta.text(piece))]
 
     def thinking(self, piece: str) -> list[StreamEvent]:
         """A piece of thinking, unsigned; an empty one gives nothing."""
         if not piece:
             return []
         block = ThinkingBlock(thinking="", signature="")
-        events = self._begin("thinking", block) if self._open != "thinking" else []
-        return [*events, self._delta(Delta.thinking(piece))]
+        events = self.begin(block) if self._open != "thinking" else []
+        return [*events, self.delta(Delta.thinking(piece))]
 
     def call(self, name: str, call_id: str | None = None) -> list[StreamEvent]:
         """Begin a tool call; a fresh id unless the upstream gave one."""
         self.calls += 1
         block = ToolUseBlock(id=call_id or new_id("toolu"), name=name, input={})
-        return [*self._begin("tool_use", block), self._delta(Delta.input_json(""))]
+        return [*self.begin(block), self.delta(Delta.input_json(""))]
 
     def input_json(self, piece: str) -> list[StreamEvent]:
         """A piece of the JSON of the open call's input; an empty one gives nothing."""
-        return [self._delta(Delta.input_json(piece))] if piece else []
+        return [self.delta(Delta.input_json(piece))] if piece else []
 
     def finish(self, stop_reason: StopReason, usage: Usage, stop_sequence: str | None = None) -> list[StreamEvent]:
         """Close what is open and end the message."""

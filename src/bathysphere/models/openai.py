@@ -102,25 +102,10 @@ class OpenAIModel:
                         yield event
             finally:
                 await stream.close()
-        except openai.APITimeoutError as error:
-            raise self._upstream.too_slow() from error
-        except openai.APIStatusError as error:
-            raise self._refused(error.status_code, error.body, error.response.headers) from error
-        except openai.APIConnectionError as error:
-            raise self._upstream.unreachable(error) from error
-        except openai.APIError as error:
-            # An error inside the stream: its body may carry an HTTP status as ``code``.
-            code = error.body.get("code") if isinstance(error.body, dict) else None
-            status = code if isinstance(code, int) and 400 <= code < 600 else 500
-            raise self._refused(status, error.body or error.message, httpx2.Headers()) from error
-        except httpx2.TimeoutException as error:
-            raise self._upstream.too_slow() from error
-        except httpx2.HTTPError as error:
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
             # What follows the reason for stopping is only usage: an answer without it is still whole.
-            if not translation.ended:
-                raise (self._upstream.broken_off() if begun else self._upstream.unreachable(error)) from error
-        except openai.OpenAIError as error:
-            raise self._upstream.not_understood(str(error)) from error
+            if not (translation.ended and isinstance(error, httpx2.HTTPError)):
+                raise self._meaning(error, begun=begun) from error
         if not translation.ended:
             broken = self._upstream.broken_off()
             raise broken if begun else Transient(broken)
@@ -134,6 +119,25 @@ class OpenAIModel:
             return translation.chunk(data)
         except (ValidationError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise self._upstream.not_understood(f"{type(error).__name__} in {str(data)[:200]}") from error
+
+    def _meaning(self, error: Exception, *, begun: bool) -> Exception:
+        """What a failure of the SDK's, or one below it, means to our client."""
+        match error:
+            case openai.APITimeoutError() | httpx2.TimeoutException():
+                return self._upstream.too_slow()
+            case openai.APIStatusError():
+                return self._refused(error.status_code, error.body, error.response.headers)
+            case openai.APIConnectionError():
+                return self._upstream.unreachable(error)
+            case openai.APIError():
+                # An error inside the stream: its body may carry an HTTP status as ``code``.
+                code = error.body.get("code") if isinstance(error.body, dict) else None
+                status = code if isinstance(code, int) and 400 <= code < 600 else 500
+                return self._refused(status, error.body or error.message, httpx2.Headers())
+            case httpx2.HTTPError():
+                return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
+            case _:
+                return self._upstream.not_understood(str(error))
 
     async def close(self) -> None:
         """Close connections."""

@@ -17,6 +17,8 @@ from bathysphere.wire.ids import new_id
 from bathysphere.wire.message import StopReason, Usage
 
 _USABLE_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,200}")
+_BUFFER_LIMIT: Final = 32 * 1024 * 1024
+"""Characters of calls that wait for their turn; an upstream that sends more is out of its mind."""
 _REASONS: Final[dict[str, StopReason]] = {"length": "max_tokens", "content_filter": "refusal"}
 
 
@@ -41,6 +43,7 @@ class ChunkTranslation:
         self._composer = Composer()
         self._calls: list[_CallInTheMaking] = []
         self._later_text = ""
+        self._buffered = 0
         self._usage = Usage()
         self._reason: str | None = None
         self._stop_sequence: str | None = None
@@ -114,8 +117,14 @@ class ChunkTranslation:
         call.name = call.name or name
         arguments = function.get("arguments")
         if arguments is not None:
-            call.waiting += arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        return self._tell(call) if call is self._calls[0] else []
+            piece = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+            self._buffered += len(piece)
+            call.waiting += piece
+        if call is self._calls[0]:
+            return self._tell(call)
+        if self._buffered > _BUFFER_LIMIT:
+            raise ValueError("tool calls of more than 32 MiB")
+        return []
 
     def _tell(self, call: _CallInTheMaking) -> list[StreamEvent]:
         """What can be told of a call now: nothing before its name is known."""

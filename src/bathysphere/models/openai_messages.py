@@ -149,7 +149,7 @@ def _user(content: list[dict[str, Any]], path: str) -> list[Chat]:
     return [*results, {"role": "user", "content": parts}]
 
 
-def _part(block: dict[str, Any], path: str) -> Chat:
+def _part(block: dict[str, Any], path: str) -> Chat:  # noqa: PLR0911 - one per kind of block
     source = block.get("source") if isinstance(block.get("source"), dict) else {}
     assert source is not None
     match block.get("type"), source.get("type"):
