@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 COMMAND = (sys.executable, "-c", "import sys; from bathysphere.cli import main; sys.exit(main())")
-UIDS_PER_SERVER = 128
+UIDS_PER_SERVER = 4096  # a container keeps its uid as long as it lives
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 
@@ -145,7 +145,7 @@ def running_server(
     ``models`` are the ``[[models]]`` entries of its configuration, ``tables`` the other tables by name.
     """
     number = next(_servers_started)
-    first_uid = 1_900_000_000 + (os.getpid() % 32768) * 4096 + (number % 32) * UIDS_PER_SERVER
+    first_uid = 1_900_000_000 + (os.getpid() % 2048 * 16 + number % 16) * UIDS_PER_SERVER
     settings: dict[str, dict[str, Any]] = {name: dict(table) for name, table in (tables or {}).items()}
     host = {"first_uid": first_uid, "uid_count": UIDS_PER_SERVER, "linger_seconds": 0}
     settings["host"] = host | settings.get("host", {})
