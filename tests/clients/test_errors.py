@@ -219,3 +219,9 @@ def test_response_headers(server: Server, tmp_path: Path) -> None:
     assert answer.headers["request-id"].startswith("req_")
     assert answer.headers["anthropic-organization-id"]
     assert answer.headers["anthropic-workspace-id"].startswith("wrkspc_")
+
+
+def test_a_server_that_is_its_own_upstream_finds_out(server: Server) -> None:
+    answer = post(server, "/v1/messages", question("hi"), None, ("x-bathysphere-hop", "1"))
+    assert answer.status == 400
+    assert "base_url" in answer.json()["error"]["message"]

@@ -39,14 +39,14 @@ async def test_the_first_match_wins() -> None:
         entry("demo"),
     ]
     models = await ConfiguredModels.open(table, {})
-    assert (await models.choose("claude-opus-5"))[1].model == "up"
-    other, choice = await models.choose("claude-sonnet-4-5")
+    assert models.choose("claude-opus-5")[1].model == "up"
+    other, choice = models.choose("claude-sonnet-4-5")
     assert isinstance(other, PromptedTools) and choice.backend == "openai"
-    assert isinstance((await models.choose("demo"))[0], DemoModel)
+    assert isinstance(models.choose("demo")[0], DemoModel)
     assert models.names() == ["demo"], "only names that reach what they promise are listed"
     assert "models.0" in models.describe()[0] and "claude-opus-* -> anthropic at http" in models.describe()[0]
     with pytest.raises(NotFound, match=r"^model: gpt-9 \(this server knows: claude-opus-\*, claude-\*, demo\)$"):
-        await models.choose("gpt-9")
+        models.choose("gpt-9")
     await models.close()
 
 
@@ -56,7 +56,7 @@ async def test_a_named_key_must_be_set_and_is_the_one_that_is_sent(upstream: Scr
         await ConfiguredModels.open(table, {})
     models = await ConfiguredModels.open(table, {"MY_KEY": "mine", "ANTHROPIC_API_KEY": "not this"})
     upstream.play(Turn(Say("ok")))
-    model, _ = await models.choose("claude")
+    model, _ = models.choose("claude")
     message = UpstreamMessage("user", [{"type": "text", "text": "hi"}])
     await fold(model.sample(SampleRequest("claude", 9, [message])))
     await models.close()
@@ -69,7 +69,7 @@ async def test_the_usual_key_is_not_sent_to_another_address(upstream: ScriptedUp
     keys = {"ANTHROPIC_API_KEY": "sk-usual", "OPENAI_API_KEY": "sk-usual"}
     models = await ConfiguredModels.open([entry("*", backend, base_url=url)], keys)
     upstream.play(Turn(Say("ok")))
-    model, _ = await models.choose("claude")
+    model, _ = models.choose("claude")
     message = UpstreamMessage("user", [{"type": "text", "text": "hi"}])
     await fold(model.sample(SampleRequest("claude", 9, [message])))
     await models.close()
@@ -100,7 +100,7 @@ async def test_what_cannot_work_is_refused_at_the_start(made: ModelSettings, why
 )
 async def test_without_a_table_the_environment_decides(variables: dict[str, str], backend: str, why: str) -> None:
     models = await ConfiguredModels.open([], variables, local_ports=[])
-    _, choice = await models.choose("claude-anything")
+    _, choice = models.choose("claude-anything")
     assert choice.backend == backend and why in choice.why
     await models.close()
 
@@ -109,7 +109,7 @@ async def test_a_local_server_is_found_and_its_first_model_used(closed_port: int
     with ScriptedUpstream(models=["qwen3:8b", "other"]) as server:
         ports = [("Nobody", closed_port), ("Ollama", server.port)]
         models = await ConfiguredModels.open([], {}, local_ports=ports)
-        model, choice = await models.choose("claude-opus-5")
+        model, choice = models.choose("claude-opus-5")
         assert (choice.backend, choice.model, choice.base_url) == ("openai", "qwen3:8b", server.openai_url)
         assert models.names() == ["qwen3:8b"]
         assert any("Nobody" in line and "nothing listens" in line for line in models.looked)

@@ -16,6 +16,7 @@ from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
 from bathysphere.containers.container import Container
 from bathysphere.containers.containers import upload_failed
 from bathysphere.containers.host import HostError
+from bathysphere.models.base import HOP_HEADER
 from bathysphere.store import files
 from bathysphere.turn.checks import check
 from bathysphere.turn.fold import fold
@@ -33,8 +34,13 @@ _FORWARDED: Final = ("anthropic-version", "anthropic-beta")
 @router.post("/v1/messages")
 async def create_message(request: Request, body: MessagesRequest, serving: Serving, caller: Caller) -> Response:
     """Sample a message, with code execution where the model asks for it; streamed when ``stream`` is true."""
+    if HOP_HEADER in request.headers:
+        raise InvalidRequest(
+            "This request comes from a bathysphere, so a `base_url` of its models points to one, perhaps to itself. "
+            "Point it to the model."
+        )
     checked = check(body)
-    model, _ = await serving.models.choose(body.model)
+    model, _ = serving.models.choose(body.model)
     opened = await _Opened.prepare(serving, caller.workspace_id, body)
     turn = Turn(
         body,

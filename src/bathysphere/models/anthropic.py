@@ -14,7 +14,7 @@ import httpx2
 from anthropic import AsyncAnthropic, AsyncAnthropicBedrock, AsyncAnthropicVertex, AsyncStream
 from pydantic import TypeAdapter, ValidationError
 
-from bathysphere.models.base import SampleRequest
+from bathysphere.models.base import HOP_HEADER, SampleRequest
 from bathysphere.models.failures import Transient, Upstream
 from bathysphere.models.retrying import retried
 from bathysphere.wire.blocks import ResponseBlock
@@ -40,8 +40,6 @@ VERSIONS: Final = frozenset(("2023-06-01", "2026-10-21"))
 OUR_BETAS: Final = ("code-execution-", "files-api-", "skills-", "message-threads-", "advanced-tool-use-")
 """Beta features that bathysphere itself provides; the upstream is asked for plain sampling and need not know them."""
 
-HOP_HEADER: Final = "x-bathysphere-hop"
-"""Sent with every request to an upstream, so that a server can tell that it has been configured to call itself."""
 
 _PASSED_BLOCKS: Final = frozenset(("text", "thinking", "redacted_thinking", "tool_use"))
 _BLOCK: TypeAdapter[ResponseBlock] = TypeAdapter(ResponseBlock)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from bathysphere.wire.events import StreamEvent
+
+HOP_HEADER: Final = "x-bathysphere-hop"
+"""Sent with every request to an upstream, so that a server whose upstream is itself finds out."""
 
 
 @dataclass(frozen=True, slots=True)

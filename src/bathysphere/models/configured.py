@@ -124,7 +124,7 @@ class ConfiguredModels:
         """Whether this is the choice for a name: the first whose pattern fits."""
         return next((c for c in self.choices if fnmatch.fnmatchcase(name, c.pattern)), None) is choice
 
-    async def choose(self, name: str) -> tuple[Model, Choice]:
+    def choose(self, name: str) -> tuple[Model, Choice]:
         """The first entry whose pattern fits. Raises NotFound with the patterns there are."""
         for entry in self._entries:
             if fnmatch.fnmatchcase(name, entry.choice.pattern):

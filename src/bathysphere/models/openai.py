@@ -12,7 +12,7 @@ import openai
 from openai import AsyncOpenAI, AsyncStream
 from pydantic import ValidationError
 
-from bathysphere.models.base import SampleRequest
+from bathysphere.models.base import HOP_HEADER, SampleRequest
 from bathysphere.models.failures import Transient, Upstream
 from bathysphere.models.openai_chunks import ChunkTranslation
 from bathysphere.models.openai_messages import chat_request
@@ -32,7 +32,7 @@ def openai_client(key: str | None, base_url: str | None, timeout_seconds: float)
         base_url=base_url,
         timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
         max_retries=0,
-        default_headers={"x-bathysphere-hop": "1"},
+        default_headers={HOP_HEADER: "1"},
     )
 
 
