@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from bathysphere.containers.host import Command, SandboxFailed
-from bathysphere.guest import frames
 from bathysphere.host import sandbox as conversation
 from bathysphere.host.disks import Disks
 from bathysphere.host.engines.base import Engine
@@ -166,10 +165,16 @@ async def test_what_it_says_while_nobody_asks(fleet: Fleet, ground: Path) -> Non
             await sandbox.execute(Command("bash", "true", 5), asyncio.Event(), lambda *_: None, 1000)
 
 
-async def test_reads_are_bounded(fleet: Fleet, ground: Path) -> None:
-    teach(ground, HONEST_START + "send({'type': 'reply', 'id': number}, b'x' * (2 << 20)); time.sleep(100)")
+@pytest.mark.parametrize(
+    "answer", ["b'x' * 11", "b'x' * (2 << 20)", "b''"], ids=["more than asked for", "more than allowed", "less"]
+)
+async def test_a_file_has_the_length_that_was_reported(fleet: Fleet, ground: Path, answer: str) -> None:
+    handle = "0" * 16
+    report = reporting(files=[[handle, "a", 10]]).removesuffix(PAUSE)
+    teach(ground, HONEST_START + report + f"; send({{'type': 'reply', 'id': receive()['id']}}, {answer})" + PAUSE)
     await fleet.create("victim")
-    with pytest.raises(SandboxFailed, match="protocol"):
+    with pytest.raises(SandboxFailed, match=r"protocol|less"):
         async with fleet.turn("victim") as (sandbox, _group):
-            async for chunk in sandbox.read_output("0" * 16):
-                assert len(chunk) <= frames.CHUNK
+            await sandbox.execute(Command("bash", "true", 5), asyncio.Event(), lambda *_: None, 1000)
+            async for _ in sandbox.read_output(handle):
+                pass

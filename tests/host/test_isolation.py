@@ -140,6 +140,12 @@ async def test_cannot_become_somebody_else_or_mount(container: Container) -> Non
     assert [line.split()[0] for line in seen.stdout.splitlines()] == ["-1"] * 5
 
 
+async def test_cannot_make_namespaces_in_which_it_would_be_root(container: Container) -> None:
+    seen = await container.bash("unshare --user --map-root-user id -u; unshare --mount true; unshare --net true")
+    assert seen.stdout == ""
+    assert seen.stderr.count("unshare failed") == 3
+
+
 async def test_cannot_see_other_containers(container: Container, other: Container) -> None:
     for place in ("/home/user", "/tmp", "/files", "/dev/shm", "/run"):
         await container.bash(f"echo mine > {place}/mine.txt")

@@ -1,6 +1,5 @@
 """Placing an uploaded file into the container: under a temporary name, then in one step under its own."""
 
-import contextlib
 import os
 
 from . import paths
@@ -54,5 +53,7 @@ class Placing:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        with contextlib.suppress(OSError):  # already gone, or never made
+        try:
             os.unlink(self._temporary)
+        except OSError:
+            pass  # already gone, or never made

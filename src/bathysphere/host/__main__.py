@@ -12,6 +12,7 @@ import json
 import logging
 import logging.handlers
 import os
+import resource
 import sys
 
 from pydantic import ValidationError
@@ -53,6 +54,9 @@ def main() -> None:
         _tell({"error": f"The host's configuration cannot be used: {error}"})
         sys.exit(2)
     os.chdir("/")
+    # A running sandbox takes a dozen descriptors, and the usual soft limit is 1024.
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if os.fork():
         # The server that started us must not have to take leave of a child that outlives it.
         os._exit(0)

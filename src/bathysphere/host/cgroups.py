@@ -175,6 +175,7 @@ class Group:
 
     version: int
     places: dict[str, Path]
+    _open: dict[str, int] = field(default_factory=dict)
 
     def make(self, limits: GroupLimits) -> None:
         """Make the directories and set the limits. Raises OSError."""
@@ -208,22 +209,33 @@ class Group:
 
     def usage(self) -> Usage:
         """What was used since ``reset_peak`` (peak) or since the group was made (the rest)."""
-        memory, cpu, pids = (self.places[name] for name in CONTROLLERS)
         if self.version == 2:
-            micro = _field(cpu / "cpu.stat", "usage_usec")
+            micro = _field(self._read("cpu", "cpu.stat"), b"usage_usec")
             return Usage(
                 None if micro is None else micro / 1e6,
-                _number(memory / "memory.peak"),
-                _field(memory / "memory.events", "oom_kill") or 0,
-                _field(pids / "pids.events", "max") or 0,
+                _number(self._read("memory", "memory.peak")),
+                _field(self._read("memory", "memory.events"), b"oom_kill") or 0,
+                _field(self._read("pids", "pids.events"), b"max") or 0,
             )
-        nano = _number(self.places["cpuacct"] / "cpuacct.usage") if "cpuacct" in self.places else None
+        nano = _number(self._read("cpuacct", "cpuacct.usage"))
         return Usage(
             None if nano is None else nano / 1e9,
-            _number(memory / "memory.max_usage_in_bytes"),
-            _field(memory / "memory.oom_control", "oom_kill") or 0,
-            _field(pids / "pids.events", "max") or 0,
+            _number(self._read("memory", "memory.max_usage_in_bytes")),
+            _field(self._read("memory", "memory.oom_control"), b"oom_kill") or 0,
+            _field(self._read("pids", "pids.events"), b"max") or 0,
         )
+
+    def _read(self, controller: str, name: str) -> bytes:
+        """A file of the group; nothing when there is none. It stays open, as these are read around every command."""
+        descriptor = self._open.get(name)
+        if descriptor is None:
+            if controller not in self.places:
+                return b""
+            try:
+                descriptor = self._open[name] = os.open(self.places[controller] / name, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return b""
+        return os.pread(descriptor, 4096, 0)
 
     def reset_peak(self) -> None:
         """Begin to count the peak of memory anew, where the system can."""
@@ -233,6 +245,9 @@ class Group:
 
     def remove(self) -> None:
         """Remove the directories. Every process in them has ended before."""
+        for descriptor in self._open.values():
+            os.close(descriptor)
+        self._open.clear()
         for place in dict.fromkeys(self.places.values()):
             _remove(place)
 
@@ -270,15 +285,12 @@ def _words(path: Path) -> list[str]:
         return []
 
 
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
+def _number(text: bytes) -> int | None:
+    return int(text) if text.strip().isdigit() else None
 
 
-def _field(path: Path, name: str) -> int | None:
-    words = _words(path)
+def _field(text: bytes, name: bytes) -> int | None:
+    words = text.split()
     return int(words[words.index(name) + 1]) if name in words else None
 
 

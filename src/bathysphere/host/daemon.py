@@ -95,7 +95,10 @@ class Daemon:
         while not self._ending.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), _TICK_SECONDS)
-            await self._fleet.rest_idle()
+            try:
+                await self._fleet.rest_idle()
+            except OSError:
+                log.exception("an idle sandbox could not be put to rest")
             now = time.monotonic()
             if self._servers or self._requests:
                 self._last_needed = now

@@ -35,6 +35,8 @@ class Resident:
     """Held during a call. It is given to those who wait in the order in which they came."""
     sandbox: Sandbox | None = None
     group: Group | None = None
+    kills: int = 0
+    """Processes that were killed for want of memory in earlier calls."""
     callers: int = 0
     """Who holds the lock or waits for it."""
     last_used: float = field(default_factory=time.monotonic)
@@ -103,11 +105,13 @@ class Fleet:
             if resident.sandbox is None:
                 await self._start(resident, disk)
             assert resident.sandbox is not None
-            kills = resident.group.usage().memory_kills if resident.group else 0
             try:
                 yield resident.sandbox, resident.group
+                if resident.group is not None:
+                    resident.kills = resident.group.usage().memory_kills
             except GuestError as error:
-                out_of_memory = resident.group is not None and resident.group.usage().memory_kills > kills
+                # Process 1 is the last one that the kernel would choose, so a kill before it was of the same call.
+                out_of_memory = resident.group is not None and resident.group.usage().memory_kills > resident.kills
                 said = resident.sandbox.running.complaint()
                 log.warning("%s: ended, because %s%s", container_id, error, f"; it said {said!r}" if said else "")
                 await self._end(resident)
@@ -194,6 +198,7 @@ class Fleet:
             raise
         resident.sandbox = sandbox
         resident.group = group
+        resident.kills = 0
 
     async def _leave(self, group: Group | None) -> None:
         if group is not None:

@@ -24,7 +24,7 @@ from bathysphere.host.contract import (
     SandboxFailed,
 )
 from bathysphere.host.fleet import Fleet
-from bathysphere.host.sandbox import GuestError, GuestRefusal, Report, Sandbox, json_bytes
+from bathysphere.host.sandbox import GuestError, GuestRefusal, Report, Sandbox, json_bytes, printable_text
 from bathysphere.settings import SandboxLimits
 
 CLIENT_SECONDS = 120.0
@@ -210,7 +210,7 @@ async def _content(reader: asyncio.StreamReader, size: int) -> AsyncIterator[byt
 
 def _finished(report: Report, limits: SandboxLimits, group: Group | None, before: Any) -> dict[str, Any]:
     """The report for the client, with what the system says about the call."""
-    notes = list(report.notes)
+    notes = [printable_text(note) for note in report.notes]
     cpu: float | None = None
     peak: int | None = None
     if group is not None and before is not None:
@@ -234,7 +234,7 @@ def _finished(report: Report, limits: SandboxLimits, group: Group | None, before
         "duration_seconds": report.duration_seconds,
         "truncated": report.truncated,
         "files": files[: limits.captured_files],
-        "left_out": report.left_out,
+        "left_out": [(printable_text(name), *rest) for name, *rest in report.left_out],
         "notes": notes,
         "cpu_seconds": cpu,
         "peak_memory_bytes": peak,

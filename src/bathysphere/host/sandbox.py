@@ -94,6 +94,8 @@ class Sandbox:
         self._listening = listening
         self._writer = writer
         self._number = 0
+        self._sizes: dict[str, int] = {}
+        """Handles of the last command's files -> bytes."""
 
     @property
     def alive(self) -> bool:
@@ -161,7 +163,7 @@ class Sandbox:
                 refusal = _Refusal.model_validate(frame[0])
             except ValidationError as error:
                 raise GuestError("the guest does not keep to the protocol") from error
-            raise GuestRefusal(refusal.code, refusal.message)
+            raise GuestRefusal(refusal.code, printable_text(refusal.message))
         return frame
 
     async def _ask(
@@ -187,6 +189,7 @@ class Sandbox:
         Raises GuestError and GuestRefusal.
         """
         self._number += 1
+        self._sizes = {}
         header = {"op": "execute", "language": command.language, "timeout": command.timeout_seconds}
         deadline = time.monotonic() + command.timeout_seconds + GRACE_SECONDS
         # Both streams with the line about what was left out.
@@ -203,7 +206,9 @@ class Sandbox:
                             raise GuestError("the guest sends more output than agreed")
                         output(answer["stream"], data)
                     elif answer.get("type") == "finished":
-                        return _report(data)
+                        report = _report(data)
+                        self._sizes = {handle: size for handle, _name, size in report.files}
+                        return report
                     else:
                         raise GuestError("the guest does not keep to the protocol")
         except TimeoutError as error:
@@ -219,14 +224,17 @@ class Sandbox:
             return  # whoever reads from the guest finds out
 
     async def read_output(self, handle: str) -> AsyncIterator[bytes]:
-        """A held file in chunks, until its end. Raises GuestError and GuestRefusal."""
+        """A held file in chunks, exactly as many bytes as were reported. Raises GuestError and GuestRefusal."""
+        if handle not in self._sizes:
+            raise GuestRefusal("output_gone", "This output is not held any more: a later command took its place.")
+        size = self._sizes[handle]
         offset = 0
-        while True:
-            data = await self._ask(
-                {"op": "read", "handle": handle, "offset": offset, "length": frames.CHUNK}, max_payload=frames.CHUNK
-            )
+        while offset < size:
+            length = min(frames.CHUNK, size - offset)
+            request = {"op": "read", "handle": handle, "offset": offset, "length": length}
+            data = await self._ask(request, max_payload=length)
             if not data:
-                return
+                raise GuestError("the guest gives less of a file than it reported")
             offset += len(data)
             yield data
 
@@ -260,6 +268,11 @@ def _report(data: bytes) -> Report:
         return Report.model_validate_json(data)
     except ValidationError as error:
         raise GuestError("the guest does not keep to the protocol") from error
+
+
+def printable_text(text: str) -> str:
+    """Text of a guest, which may be hostile, without what could steer a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def json_bytes(value: object) -> bytes:

@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ _PYTHONS = ("usr/bin/python3.11", "usr/local/bin/python3.11", "usr/bin/python3",
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID), "--hostname", "container"),
-    *("--cap-drop", "ALL", "--new-session", "--die-with-parent", "--as-pid-1"),
+    *("--disable-userns", "--cap-drop", "ALL", "--new-session", "--die-with-parent", "--as-pid-1"),
 )
 
 _PIPE_BYTES = 256 * 1024
@@ -52,6 +53,10 @@ class Bubblewrap:
             raise EngineError(
                 "bubblewrap is not installed, so nothing can be isolated. Install it (apt install bubblewrap)."
             )
+        options = subprocess.run([found, "--help"], capture_output=True, check=False, timeout=10).stdout
+        # What is asked for last came last, with 0.8.
+        if b"--disable-userns" not in options:
+            raise EngineError(f"{found} is older than bubblewrap 0.8, which is needed. Install a newer one.")
         self._program = found
 
     def guarantees(self) -> dict[str, bool]:
@@ -60,6 +65,7 @@ class Bubblewrap:
             "network": True,
             "own process ids": True,
             "own user namespace": True,
+            "no further user namespaces": True,
             "no capabilities": True,
             "read-only image": True,
             "own kernel": False,
