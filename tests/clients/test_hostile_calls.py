@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -125,7 +124,7 @@ def test_a_symbolic_link_leads_nowhere_that_the_code_could_not_go(conversation: 
 @pytest.mark.parametrize("name", ["../../escape", "a\nb", "-rf", "a" * 255, "😀.txt", "con:1?.txt"])
 def test_hostile_names_of_produced_files(conversation: Conversation, upstreams: Upstreams, name: str) -> None:
     """They come back under a name that the Files API allows, or are left out with a word about it."""
-    quoted = json.dumps(name)
+    quoted = repr(name)
     script = (
         f"import os; n = {quoted}; open(os.path.join(os.environ['OUTPUT_DIR'], os.path.basename(n)), 'w').write('x')"
     )

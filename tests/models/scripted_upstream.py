@@ -63,8 +63,9 @@ class Turn:
     """One answer: its blocks, and how it is told.
 
     ``piece`` is the length of the pieces of text and JSON. ``break_after`` closes the connection after so many
-    events, ``hang_after`` keeps it open and silent, until ``resume`` is set if there is one. ``events`` replaces the rendered ones by raw ``data`` members
-    (a text goes out as it is). ``error`` is told as an error event after the blocks.
+    events, ``hang_after`` keeps it open and silent, until ``resume`` is set if there is one. ``events`` replaces
+    the rendered ones by raw ``data`` members (a text goes out as it is). ``error`` is told as an error event after
+    the blocks.
     """
 
     def __init__(

@@ -295,7 +295,7 @@ async def test_closing_early_ends_the_upstreams_request(upstream: ScriptedUpstre
     upstream.play(Turn(Say("never finished"), hang_after=4))
     events = model.sample(asking())
     assert isinstance(await anext(events), MessageStart)
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
     assert await asyncio.to_thread(upstream.requests[0].closed_early.wait, 20)
 
 

@@ -34,7 +34,7 @@ _FORWARDED: Final = ("anthropic-version", "anthropic-beta")
 async def create_message(request: Request, body: MessagesRequest, serving: Serving, caller: Caller) -> Response:
     """Sample a message, with code execution where the model asks for it; streamed when ``stream`` is true."""
     checked = check(body)
-    model, _ = serving.models.choose(body.model)
+    model, _ = await serving.models.choose(body.model)
     opened = await _Opened.prepare(serving, caller.workspace_id, body)
     turn = Turn(
         body,

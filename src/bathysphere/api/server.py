@@ -43,7 +43,7 @@ async def open_services(
     sandboxes; what containers hold stays on disk.
     """
     async with AsyncExitStack() as stack:
-        models = await ConfiguredModels.open(settings, own_port=own_port)
+        models = await ConfiguredModels.open(settings.models, own_port=own_port)
         stack.push_async_callback(models.close)
         database = await Database.open(data)
         stack.push_async_callback(database.close)

@@ -15,7 +15,7 @@ from bathysphere.settings import Settings, SettingsError
 
 
 async def _opened(config: Path | None, own_port: int) -> ConfiguredModels:
-    models = await ConfiguredModels.open(Settings.load(config), own_port=own_port)
+    models = await ConfiguredModels.open(Settings.load(config).models, own_port=own_port)
     await models.close()
     return models
 

@@ -58,9 +58,8 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
             console.print(f"          [yellow]weaker:[/] {weakness}")
         console.print(f"  image   {image.root}")
         console.print(f"  data    {directory}")
-        for choice in services.models.choices:
-            reached = " ".join(filter(None, (choice.backend, choice.model, choice.base_url)))
-            console.print(f"  model   {choice.pattern} -> {reached} ({choice.why})", markup=False)
+        for line in services.models.describe():
+            console.print(f"  model   {line}", markup=False)
         if all(key.disabled_at is not None for key in await keys.list_all(services.database)):
             workspace = await workspaces.default(services.database)
             _, secret = await keys.create(services.database, workspace, "first")

@@ -6,7 +6,7 @@ Events are passed on one to one, unknown members included; only what our side mu
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import anthropic
@@ -224,7 +224,7 @@ class AnthropicModel:
         self._model = model
         self._max_retries = max_retries
 
-    def sample(self, request: SampleRequest) -> AsyncIterator[StreamEvent]:
+    def sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
         """See ``Model.sample``."""
         return retried(lambda: self._attempt(request), self._max_retries)
 
@@ -267,9 +267,7 @@ class AnthropicModel:
                 return self._upstream.too_slow()
             case anthropic.APIStatusError():
                 return self._upstream.refused(error.status_code, error.body, error.response.headers)
-            case anthropic.APIConnectionError():
-                return self._upstream.unreachable(error)
-            case httpx2.HTTPError():
+            case anthropic.APIConnectionError() | httpx2.HTTPError():
                 return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
             case _:
                 return self._upstream.not_understood(str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from bathysphere.models.failures import Upstream
 from bathysphere.models.local_servers import USUAL_PORTS, Look, look_for_local_servers
 from bathysphere.models.openai import OpenAIModel, openai_client
 from bathysphere.models.prompted_tools import PromptedTools
-from bathysphere.settings import ModelSettings, Settings, SettingsError
+from bathysphere.settings import ModelSettings, SettingsError
 from bathysphere.wire.errors import NotFound
 
 _KEY_VARIABLES: Final = {
@@ -56,21 +56,21 @@ class ConfiguredModels:
     @classmethod
     async def open(
         cls,
-        settings: Settings,
+        settings: Sequence[ModelSettings],
         environment: Mapping[str, str] | None = None,
         *,
         own_port: int | None = None,
         local_ports: Collection[tuple[str, int]] = USUAL_PORTS,
     ) -> Self:
-        """Build the models of ``settings.models``, or find one when there are none.
+        """Build the models of the ``[[models]]`` entries, or find one when there are none.
 
         ``own_port`` is where this server listens: it is never taken for an upstream. Raises SettingsError when an
         entry cannot be used: its key's variable is not set, or its region is not known.
         """
         variables = os.environ if environment is None else environment
-        if settings.models:
+        if settings:
             entries = []
-            for index, entry in enumerate(settings.models):
+            for index, entry in enumerate(settings):
                 place = f"models.{index} (match = {entry.match!r})"
                 entries.append(_configured(entry, variables, place))
             return cls(entries, [])
@@ -99,6 +99,16 @@ class ConfiguredModels:
         """Every entry, in the order in which they are tried."""
         return [entry.choice for entry in self._entries]
 
+    def describe(self) -> list[str]:
+        """A line for each entry: pattern, backend, address, name sent and why."""
+        return [
+            f"{choice.pattern} -> {choice.backend}"
+            + (f" at {choice.base_url}" if choice.base_url else "")
+            + (f" as {choice.model}" if choice.model else "")
+            + f" ({choice.why})"
+            for choice in self.choices
+        ]
+
     def names(self) -> list[str]:
         """Names that can be listed to clients: patterns that are plain names, and upstream names otherwise."""
         listed = []
@@ -114,7 +124,7 @@ class ConfiguredModels:
         """Whether this is the choice for a name: the first whose pattern fits."""
         return next((c for c in self.choices if fnmatch.fnmatchcase(name, c.pattern)), None) is choice
 
-    def choose(self, name: str) -> tuple[Model, Choice]:
+    async def choose(self, name: str) -> tuple[Model, Choice]:
         """The first entry whose pattern fits. Raises NotFound with the patterns there are."""
         for entry in self._entries:
             if fnmatch.fnmatchcase(name, entry.choice.pattern):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -65,7 +65,7 @@ class OpenAIModel:
         self._max_retries = max_retries
         self._official = urlsplit(str(client.base_url)).hostname == "api.openai.com"
 
-    def sample(self, request: SampleRequest) -> AsyncIterator[StreamEvent]:
+    def sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
         """See ``Model.sample``. InvalidRequest also for content that this protocol cannot carry."""
         return retried(lambda: self._attempt(request), self._max_retries)
 
@@ -104,7 +104,7 @@ class OpenAIModel:
                 await stream.close()
         except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
             # What follows the reason for stopping is only usage: an answer without it is still whole.
-            if not (translation.ended and isinstance(error, httpx2.HTTPError)):
+            if not (translation.ended and isinstance(error, (openai.APIConnectionError, httpx2.HTTPError))):
                 raise self._meaning(error, begun=begun) from error
         if not translation.ended:
             broken = self._upstream.broken_off()
@@ -127,15 +127,13 @@ class OpenAIModel:
                 return self._upstream.too_slow()
             case openai.APIStatusError():
                 return self._refused(error.status_code, error.body, error.response.headers)
-            case openai.APIConnectionError():
-                return self._upstream.unreachable(error)
+            case openai.APIConnectionError() | httpx2.HTTPError():
+                return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
             case openai.APIError():
                 # An error inside the stream: its body may carry an HTTP status as ``code``.
                 code = error.body.get("code") if isinstance(error.body, dict) else None
                 status = code if isinstance(code, int) and 400 <= code < 600 else 500
                 return self._refused(status, error.body or error.message, httpx2.Headers())
-            case httpx2.HTTPError():
-                return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
             case _:
                 return self._upstream.not_understood(str(error))
 

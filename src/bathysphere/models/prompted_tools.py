@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -115,7 +115,7 @@ class PromptedTools:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def sample(self, request: SampleRequest) -> AsyncIterator[StreamEvent]:
+    def sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
         """See ``Model.sample``."""
         if not request.tools or (request.tool_choice or {}).get("type") == "none":
             messages = [_as_text(message) for message in request.messages]
@@ -133,8 +133,7 @@ class PromptedTools:
                 if reading.complete:
                     break
         finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
+            await events.aclose()
         for told in reading.finish(shown):
             yield told
 

@@ -41,7 +41,7 @@ def blocks_in(text: str) -> list[FencedBlock]:
     at = 0
     while match := _FENCE.search(text, at):
         closing = re.compile(rf"^ {{0,3}}{match['fence']}[ \t]*$", re.M).search(text, match.end())
-        code = text[match.end() : closing.start() if closing else len(text)]
+        code = text[match.end() : closing.start() if closing else len(text)].removesuffix("\n")
         at = closing.end() if closing else len(text)
         language = match["language"].lower()
         if language in _SHELLS or (not language and not _looks_like_python(code)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from bathysphere.models.base import SampleRequest
 from bathysphere.models.composing import Composer
@@ -63,7 +63,7 @@ def _decide(request: SampleRequest) -> tuple[str, Call | None]:
 class DemoModel:
     """No language model: it recognises the documented prompts and fenced code, and reports real output only."""
 
-    async def sample(self, request: SampleRequest) -> AsyncIterator[StreamEvent]:
+    async def sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
         """See ``Model.sample``; raises nothing."""
         said, call = _decide(request)
         said, stopped_by = _cut(said, request.stop_sequences)
