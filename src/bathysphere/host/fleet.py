@@ -130,6 +130,7 @@ class Fleet:
             try:
                 disk = disk or self._disks.create(container_id)
             except DiskError as error:
+                log.error("%s: its disk could not be made: %s", container_id, error)
                 raise (DiskFull if error.full else SandboxFailed)(str(error)) from error
             try:
                 if resident.sandbox is None:

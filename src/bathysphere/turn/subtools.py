@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,8 @@ from bathysphere.containers.host import (
 )
 from bathysphere.wire.blocks import BashResultBlock, CodeResultBlock, EditorResultBlock, SubToolResultBlock
 from bathysphere.wire.tools import SubToolName
+
+_log = logging.getLogger(__name__)
 
 OpenContainer = Callable[[], Awaitable[Container]]
 """Gives the turn's container; the first call makes it when the request named none."""
@@ -74,6 +77,8 @@ class SubTool:
 
 
 def _error_code(error: HostError) -> str:
+    # The documented results have room for a code only; the operator is told the rest.
+    _log.warning("a call could not be carried out: %s", error)
     match error:
         case TooManySandboxes():
             return "too_many_requests"
