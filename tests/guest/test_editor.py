@@ -84,7 +84,7 @@ class TestView:
             assert outcome["num_lines"] is outcome["start_line"] is outcome["total_lines"] is None
             refused(do(home, "view", name, view_range=[1, 2]), "invalid_tool_input", "view_range is for text")
         (home / "huge.png").write_bytes(PNG + bytes(6 * 1024 * 1024))
-        refused(do(home, "view", "huge.png"), "invalid_tool_input", "up to 5 MiB")
+        refused(do(home, "view", "huge.png"), "invalid_tool_input", "up to 3.75 MiB")
 
     def test_binary(self, home: Path) -> None:
         for data in (b"a\0b", b"\xff\xfe\xfd", b"\x7fELF\x02\0", "ä".encode("latin-1")):

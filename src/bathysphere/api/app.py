@@ -25,7 +25,8 @@ def create_app(services: Services) -> FastAPI:
         app.state.services = services
         yield
 
-    app = FastAPI(title="bathysphere", version=__version__, lifespan=lifespan)
+    # No pages without a key: those of FastAPI also load scripts from elsewhere.
+    app = FastAPI(title="bathysphere", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.services = services
     app.include_router(messages.router)
     app.include_router(files.router)

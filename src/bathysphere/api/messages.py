@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
+import anyio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.request_id import request_id
@@ -23,7 +27,9 @@ from bathysphere.turn.fold import fold
 from bathysphere.turn.loop import Turn
 from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
+from bathysphere.wire.events import MessageDelta, StreamEvent
 from bathysphere.wire.message import Container as WireContainer
+from bathysphere.wire.message import Message
 from bathysphere.wire.requests import MessagesRequest
 
 router = APIRouter(route_class=ProtectedRoute)
@@ -52,12 +58,33 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         headers={name: ", ".join(request.headers.getlist(name)) for name in _FORWARDED if name in request.headers},
         container_used=opened.used(),
     )
+    events = opened.watch(turn.events())
     if body.stream:
-        stream = EventStream(turn.events(), request_id(request.scope), serving.settings.turn.ping_seconds)
+        stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
         await stream.begin()
         return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
-    message = await fold(turn.events())
+    message = await _unless_gone(request, fold(events))
     return JSONResponse(message.wire())
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Message]) -> Message:
+    """The outcome of the work, which is ended when the client goes away. Raises ClientDisconnect then."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, waiting = asyncio.create_task(work), asyncio.create_task(gone())
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 class _Opened:
@@ -67,6 +94,7 @@ class _Opened:
         self._serving = serving
         self._workspace_id = workspace_id
         self._container = container
+        self._made: Container | None = None
         self.filenames: dict[str, str] = {}
 
     @classmethod
@@ -81,14 +109,38 @@ class _Opened:
         opened.filenames = await serving.containers.filenames(wanted)
         missing = await _missing_uploads(serving, workspace_id, body, set(opened.filenames))
         if missing:
-            await serving.containers.place(await opened.open_for_upload(missing[0].filename), missing)
+            try:
+                await serving.containers.place(await opened.open_for_upload(missing[0].filename), missing)
+            except BaseException:
+                await opened.discard()
+                raise
             opened.filenames |= {file.id: file.filename for file in missing}
         return opened
+
+    async def watch(self, events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[StreamEvent, None]:
+        """The turn's events. When they end before the client was told of the container, a new one is removed again:
+
+        nobody could ever use it, and an SDK that tries again would leave one behind each time.
+        """
+        told = False
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    told = told or isinstance(event, MessageDelta)
+                    yield event
+        finally:
+            if not told:
+                await self.discard()
+
+    async def discard(self) -> None:
+        """Remove the container if this request made it."""
+        if self._made is not None:
+            await self._serving.containers.discard(self._made.id)
 
     async def open(self) -> Container:
         """The container, made now if there is none yet. Raises HostError."""
         if self._container is None:
-            self._container = await self._serving.containers.create(self._workspace_id)
+            self._container = self._made = await self._serving.containers.create(self._workspace_id)
         return self._container
 
     async def open_for_upload(self, filename: str) -> Container:

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 10
 _SWEEP_SECONDS = 3600
+# Longer than the SDKs keep an idle connection, so that it is them who close it, never we under a request.
+_KEEP_ALIVE_SECONDS = 75
 
 
 @asynccontextmanager
@@ -119,6 +121,7 @@ def serve(
                 log_level="warning",
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
             await _Server(config, lambda: on_listening(services)).serve([bound])
 

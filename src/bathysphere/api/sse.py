@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
+import anyio
+
 from bathysphere.wire.errors import ApiError, ServerError
 from bathysphere.wire.events import Ping, StreamEvent, event_wire
 
@@ -86,7 +88,9 @@ class EventStream:
     async def _end(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            # The server cancels us again and again when a client goes away; what the turn undoes takes its time.
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(self._task, return_exceptions=True)
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the response. Closing it early (the client has gone) ends the turn."""

@@ -206,23 +206,24 @@ def _server(directory: Path) -> Iterator[Callable[[], str]]:
     with tempfile.TemporaryDirectory(prefix="bathysphere-demo-") as folder:
         config = Path(folder) / "bathysphere.toml"
         config.write_text('[[models]]\nmatch = "*"\nbackend = "demo"\n', encoding="utf-8")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bathysphere", "serve", "--port", "0", "--data", directory, "--config", config],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        log = Path(folder) / "server.log"
+        with log.open("wb") as complaints:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bathysphere", "serve", "--port", "0", "--data", directory, "--config", config],
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+            )
         try:
-            yield lambda: _url(process)
+            yield lambda: _url(process, log)
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=_END_SECONDS)
 
 
-def _url(process: subprocess.Popen[str]) -> str:
+def _url(process: subprocess.Popen[str], log: Path) -> str:
     assert process.stdout is not None
-    assert process.stderr is not None
     for line in process.stdout:
         if found := re.search(r"listens on (\S+)", line):
             return found[1]
-    raise click.ClickException("The server did not start: " + process.stderr.read().strip().removeprefix("Error: "))
+    raise click.ClickException("The server did not start: " + log.read_text("utf-8").strip().removeprefix("Error: "))

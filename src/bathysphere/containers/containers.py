@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+
+import anyio
 
 from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
@@ -15,6 +18,8 @@ from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
 from bathysphere.wire.message import timestamp
+
+_log = logging.getLogger(__name__)
 
 
 class Containers:
@@ -38,7 +43,7 @@ class Containers:
         if row.expired(datetime.now(UTC)):
             raise InvalidRequest(
                 f"Container `{container_id}` expired at {timestamp(row.expires_at)}. "
-                "Leave out `container` to get a new one; its files are gone."
+                "Leave out `container` to get a new one; its files can no longer be had."
             )
         await rows.touch(self._database, row.id)
         return self._container(row)
@@ -50,9 +55,18 @@ class Containers:
         try:
             await self._host.create(row.id)
         except BaseException:
-            await rows.mark_deleted(self._database, row.id)
+            await self.discard(row.id)
             raise
         return self._container(row)
+
+    async def discard(self, container_id: str) -> None:
+        """Remove a container that nobody can know of. Carried through even when the caller is being cancelled."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._host.delete(container_id)
+            except HostError as error:
+                _log.warning("%s could not be removed: %s", container_id, error)
+            await rows.mark_deleted(self._database, container_id)
 
     def _container(self, row: rows.Container) -> Container:
         async def store_output(output: OutputFile, content: AsyncIterator[bytes]) -> str:
@@ -92,6 +106,7 @@ class Containers:
                 async with aclosing(content):
                     await self._host.place(container.id, file.filename, file.size_bytes, content)
             except (HostError, BlobError, ValueError) as error:
+                _log.warning("%s: %s could not be placed: %s", container.id, file.id, error)
                 raise upload_failed(file.filename, error) from error
             await rows.record_placed(self._database, container.id, {file.id: file.filename})
 
@@ -120,6 +135,6 @@ def upload_failed(filename: str, error: Exception) -> ApiError:
         case ValueError():
             return InvalidRequest(f"`{filename}` is no name that a file in the container can have")
         case HostError():
-            return Overloaded(f"The container could not take `{filename}`: {error}")
+            return Overloaded(f"The container could not be started to take `{filename}`. Try again.")
         case _:
             return ServerError(f"`{filename}` could not be read from the store")

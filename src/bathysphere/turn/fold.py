@@ -48,13 +48,8 @@ class OpenBlock:
             case "citations_delta":
                 self._citations.append((delta.model_extra or {}).get("citation"))
 
-    @property
-    def written_json(self) -> str:
-        """The input of a call as the model wrote it."""
-        return "".join(self._text)
-
     def finish(self) -> ResponseBlock:
-        """The whole block. A call whose input is no JSON object has an empty one."""
+        """The whole block. The pieces of a call's input make a JSON object (``call_input`` has seen to it)."""
         block = self._block
         text = "".join(self._text)
         if isinstance(block, TextBlock):
@@ -70,17 +65,8 @@ class OpenBlock:
                 }
             )
         if isinstance(block, ServerToolUseBlock | ToolUseBlock) and text:
-            return block.model_copy(update={"input": parsed_input(text) or {}})
+            return block.model_copy(update={"input": json.loads(text)})
         return block
-
-
-def parsed_input(text: str) -> dict[str, Any] | None:
-    """The input of a call from its JSON; None when it is no JSON object."""
-    try:
-        value = json.loads(text) if text else {}
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 async def fold(events: AsyncIterator[StreamEvent]) -> Message:

@@ -5,6 +5,7 @@ A turn yields stream events, one kind, always; an answer that is not streamed is
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -12,22 +13,18 @@ from typing import Any, Final
 
 from bathysphere.models.base import Model, SampleRequest
 from bathysphere.settings import Settings
-from bathysphere.turn.checks import Checked
-from bathysphere.turn.fold import OpenBlock, parsed_input
+from bathysphere.turn.call_input import CallInput
+from bathysphere.turn.checks import MAX_CALLS, Checked
+from bathysphere.turn.fold import OpenBlock
 from bathysphere.turn.subtools import SUB_TOOLS, OpenContainer
 from bathysphere.turn.system_text import system_text
 from bathysphere.turn.transcript import upstream_messages
-from bathysphere.wire.blocks import (
-    Content,
-    ResponseBlock,
-    ServerToolUseBlock,
-    SubToolResultBlock,
-    ToolUseBlock,
-)
+from bathysphere.wire.blocks import ResponseBlock, ServerToolUseBlock, ToolUseBlock
 from bathysphere.wire.events import (
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
+    Delta,
     MessageDelta,
     MessageStart,
     MessageStop,
@@ -37,11 +34,17 @@ from bathysphere.wire.events import (
 )
 from bathysphere.wire.ids import new_id
 from bathysphere.wire.message import Container as WireContainer
-from bathysphere.wire.message import Message, ServerToolUsage, Usage
+from bathysphere.wire.message import Message, ServerToolUsage, StopReason, Usage
 from bathysphere.wire.requests import InputMessage, MessagesRequest
 from bathysphere.wire.tools import SubToolName
 
 _DIRECT: Final = {"type": "direct"}
+
+_CUT_SHORT: Final[frozenset[StopReason]] = frozenset(("max_tokens", "refusal", "model_context_window_exceeded"))
+"""Ends after which the model is not sampled again, whatever it called before."""
+
+_LEAST_THINKING: Final = 1024
+"""The smallest ``thinking.budget_tokens`` that upstreams take."""
 
 
 @dataclass(slots=True)
@@ -50,6 +53,41 @@ class _Call:
 
     block: ServerToolUseBlock
     given: dict[str, Any] | None
+
+
+class _Written:
+    """A block while the model writes it; the input of a call is kept to what is JSON (WIRE d)."""
+
+    def __init__(self, index: int, block: ResponseBlock) -> None:
+        self.block = block
+        self._index = index
+        self._opened = OpenBlock(block)
+        self._input = CallInput() if isinstance(block, ToolUseBlock | ServerToolUseBlock) else None
+
+    def take(self, delta: Delta) -> ContentBlockDelta:
+        """A piece, and the event that passes it on."""
+        if self._input is not None:
+            delta = Delta.input_json(self._input.feed(delta.get("partial_json")))
+        return self._event(delta)
+
+    def close(self) -> list[StreamEvent]:
+        """The events that end the block."""
+        ending = self._input.close() if self._input is not None else ""
+        stop = ContentBlockStop(index=self._index)
+        return [self._event(Delta.input_json(ending)), stop] if ending else [stop]
+
+    def _event(self, delta: Delta) -> ContentBlockDelta:
+        self._opened.take(delta)
+        return ContentBlockDelta(index=self._index, delta=delta)
+
+    def finish(self) -> ResponseBlock:
+        """The whole block."""
+        return self._opened.finish()
+
+    @property
+    def given(self) -> dict[str, Any] | None:
+        """The input of a call; None when the model did not write a whole JSON object."""
+        return self._input.value if self._input is not None else None
 
 
 @dataclass(slots=True)
@@ -109,21 +147,22 @@ class Turn:
                     yield event
         stop = StopDelta(stop_reason="pause_turn")
         for iteration in range(self._settings.turn.max_iterations):
-            if iteration and self._remaining_tokens() < 1:
+            if iteration and self._remaining_tokens() < self._least_tokens():
                 stop = StopDelta(stop_reason="max_tokens")
                 break
             sampled = _Sampled()
             async with aclosing(self._sample(sampled, first=iteration == 0)) as events:
                 async for event in events:
                     yield event
+            cut_short = sampled.stop.stop_reason in _CUT_SHORT
             if sampled.client_calls:
                 # A server tool called beside a client tool waits for the client's answer (WIRE c.5).
-                stop = StopDelta(stop_reason="tool_use")
+                stop = sampled.stop if cut_short else StopDelta(stop_reason="tool_use")
                 break
             async with aclosing(self._carry_out(sampled.calls)) as results:
                 async for event in results:
                     yield event
-            if not sampled.calls or sampled.stop.stop_reason == "max_tokens":
+            if not sampled.calls or cut_short:
                 stop = sampled.stop
                 break
         yield MessageDelta(
@@ -142,16 +181,20 @@ class Turn:
                 content=[],
                 stop_reason=None,
                 stop_sequence=None,
-                usage=self._usage.model_copy(update={"output_tokens": self._usage.output_tokens or 1}),
+                usage=self._usage.model_copy(update={"output_tokens": self._usage.output_tokens or 1}, deep=True),
             )
         )
 
     def _remaining_tokens(self) -> int:
         return self._request.max_tokens - self._usage.output_tokens
 
+    def _least_tokens(self) -> int:
+        thinking = self._request.thinking or {}
+        return _LEAST_THINKING + 1 if thinking.get("type") == "enabled" else 1
+
     async def _sample(self, sampled: _Sampled, *, first: bool) -> AsyncGenerator[StreamEvent, None]:
         """One sampling: its events under our indexes, with sub-tool calls as ``server_tool_use``."""
-        opened: OpenBlock | None = None
+        written: _Written | None = None
         self._counted = Usage()
         async with aclosing(self._model.sample(self._sample_request(first=first))) as events:
             async for event in events:
@@ -160,27 +203,24 @@ class Turn:
                         self._count(event.message.usage)
                         if not self._started:
                             yield self._start()
-                    case ContentBlockStart():
-                        block = self._named(event.content_block)
-                        opened = OpenBlock(block)
-                        yield ContentBlockStart(index=self._index, content_block=block)
-                    case ContentBlockDelta():
-                        if opened is not None:
-                            opened.take(event.delta)
-                            yield ContentBlockDelta(index=self._index, delta=event.delta)
-                    case ContentBlockStop():
-                        if opened is not None:
-                            self._keep(opened, sampled)
-                            yield ContentBlockStop(index=self._index)
-                            self._index += 1
-                            opened = None
+                    case ContentBlockStart(content_block=block):
+                        written = _Written(self._index, self._named(block))
+                        yield ContentBlockStart(index=self._index, content_block=written.block)
+                        if isinstance(block, ToolUseBlock) and block.input:
+                            yield written.take(Delta.input_json(json.dumps(block.input)))
+                    case ContentBlockDelta() if written is not None:
+                        yield written.take(event.delta)
+                    case ContentBlockStop() if written is not None:
+                        for last in written.close():
+                            yield last
+                        self._keep(written, sampled)
+                        self._index += 1
+                        written = None
                     case MessageDelta():
                         self._count(event.usage)
                         sampled.stop = event.delta
                     case Ping():
                         yield event
-                    case MessageStop():
-                        pass
 
     def _named(self, block: ResponseBlock) -> ResponseBlock:
         """A call under the name and id it has on the wire (WIRE b.1)."""
@@ -188,31 +228,33 @@ class Turn:
             return block
         if self._is_sub_tool(block.name):
             return ServerToolUseBlock.model_validate(
-                {"id": new_id("srvtoolu"), "name": block.name, "input": block.input, "caller": _DIRECT}
+                {"id": new_id("srvtoolu"), "name": block.name, "input": {}, "caller": _DIRECT}
             )
-        return block.model_copy(update={"caller": _DIRECT})
+        return block.model_copy(update={"input": {}, "caller": _DIRECT})
 
     def _is_sub_tool(self, name: str) -> bool:
         return self._tool is not None and name in self._tool.version.sub_tools
 
-    def _keep(self, opened: OpenBlock, sampled: _Sampled) -> None:
-        block = opened.finish()
+    def _keep(self, written: _Written, sampled: _Sampled) -> None:
+        block = written.finish()
         self._content.append(block)
         if isinstance(block, ServerToolUseBlock):
-            given = parsed_input(opened.written_json) if opened.written_json else block.input
-            sampled.calls.append(_Call(block, given))
+            sampled.calls.append(_Call(block, written.given))
         elif isinstance(block, ToolUseBlock):
             sampled.client_calls += 1
 
     async def _carry_out(self, calls: list[_Call]) -> AsyncGenerator[StreamEvent, None]:
         """Run calls one after another; each result is a whole block (WIRE d)."""
-        for call in calls:
+        for number, call in enumerate(calls):
             tool = SUB_TOOLS[_sub_tool_name(call.block.name)]
-            assert self._usage.server_tool_use is not None, "calls are only made of a declared tool"
-            self._usage.server_tool_use.code_execution_requests += 1
-            result: SubToolResultBlock = await tool.run(
-                call.block.id, call.given, self._container, self._settings.sandbox.command_seconds
-            )
+            if number < MAX_CALLS:
+                assert self._usage.server_tool_use is not None, "calls are only made of a declared tool"
+                self._usage.server_tool_use.code_execution_requests += 1
+                result = await tool.run(
+                    call.block.id, call.given, self._container, self._settings.sandbox.command_seconds
+                )
+            else:
+                result = tool.refuse(call.block.id, "too_many_requests")
             self._content.append(result)
             yield ContentBlockStart(index=self._index, content_block=result)
             yield ContentBlockStop(index=self._index)
@@ -227,7 +269,7 @@ class Turn:
         request = self._request
         messages = [*request.messages]
         if self._content:
-            messages.append(InputMessage(role="assistant", content=_content(self._content)))
+            messages.append(InputMessage.model_construct(role="assistant", content=[*self._content]))
         system = [block.wire() for block in request.system or []]
         tools: list[dict[str, Any]] = []
         for tool in request.tools or []:
@@ -236,7 +278,7 @@ class Turn:
             else:
                 tools.append(_client_tool(tool.model_dump(mode="json", exclude_unset=True)))
         if self._tool is not None:
-            system.append({"type": "text", "text": system_text(self._tool.version)})
+            system.append({"type": "text", "text": system_text(self._tool.version, self._settings.sandbox)})
         return SampleRequest(
             model=request.model,
             max_tokens=request.max_tokens if first else self._remaining_tokens(),
@@ -245,7 +287,7 @@ class Turn:
             tools=tools,
             tool_choice=self._tool_choice(first=first),
             stop_sequences=request.stop_sequences or [],
-            parameters=self._parameters(),
+            parameters=self._parameters(first=first),
             headers=self._headers,
         )
 
@@ -261,12 +303,17 @@ class Turn:
             return {**choice, "name": self._tool.version.sub_tools[0]}
         return choice
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, *, first: bool) -> dict[str, Any]:
         extra = dict(self._request.model_extra or {})
         for ours in ("betas", "diagnostics", "compaction", "billing_policy"):
             extra.pop(ours, None)
-        if self._request.thinking is not None:
-            extra["thinking"] = self._request.thinking
+        thinking = self._request.thinking
+        if thinking is not None:
+            budget = thinking.get("budget_tokens")
+            if not first and isinstance(budget, int):
+                # Upstreams refuse a budget that max_tokens has no room for.
+                thinking = {**thinking, "budget_tokens": min(budget, self._remaining_tokens() - 1)}
+            extra["thinking"] = thinking
         return extra
 
     def _count(self, usage: Usage) -> None:
@@ -298,7 +345,3 @@ def _client_tool(tool: dict[str, Any]) -> dict[str, Any]:
     """A client tool as an upstream takes it: who may call it is our affair."""
     tool.pop("allowed_callers", None)
     return tool
-
-
-def _content(blocks: list[ResponseBlock]) -> Content:
-    return list(blocks)

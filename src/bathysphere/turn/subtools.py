@@ -33,7 +33,7 @@ OpenContainer = Callable[[], Awaitable[Container]]
 ERROR_MEANING: Final = {
     "invalid_tool_input": "The tool was called with parameters that it does not take.",
     "unavailable": "The tool is temporarily unavailable. Try the call again.",
-    "too_many_requests": "Too many containers are running at the moment. Try again a little later.",
+    "too_many_requests": "Too many calls at once, or too many containers at work. Try again a little later.",
     "execution_time_exceeded": "The command ran longer than it may and was ended, with all it had started.",
     "container_expired": "The container has expired; what it held is gone.",
     "output_file_too_large": (
@@ -68,7 +68,8 @@ class SubTool:
     name: SubToolName
     description: str
     input_schema: dict[str, Any]
-    result_type: type[SubToolResultBlock]
+    refuse: Callable[[str, str], SubToolResultBlock]
+    """The result with an error code alone: of the call's id, and the code."""
     run: Callable[[str, Any, OpenContainer, float], Awaitable[SubToolResultBlock]]
 
     def declaration(self) -> dict[str, Any]:
@@ -231,7 +232,7 @@ SUB_TOOLS: Final[dict[SubToolName, SubTool]] = {
                 "required": ["code"],
                 "additionalProperties": False,
             },
-            result_type=CodeResultBlock,
+            refuse=_code_error,
             run=_run_code,
         ),
         SubTool(
@@ -247,7 +248,7 @@ SUB_TOOLS: Final[dict[SubToolName, SubTool]] = {
                 "required": ["command"],
                 "additionalProperties": False,
             },
-            result_type=BashResultBlock,
+            refuse=_bash_error,
             run=_run_bash,
         ),
         SubTool(
@@ -276,7 +277,7 @@ SUB_TOOLS: Final[dict[SubToolName, SubTool]] = {
                 "required": ["command", "path"],
                 "additionalProperties": False,
             },
-            result_type=EditorResultBlock,
+            refuse=lambda call_id, code: _editor_error(call_id, code, ERROR_MEANING[code]),
             run=_run_editor,
         ),
     )

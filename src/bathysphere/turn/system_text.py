@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from bathysphere.settings import GIB, MIB, SandboxLimits
 from bathysphere.wire.tools import ToolVersion
 
 _CONTAINER: Final = """\
-You can run code in a sealed Linux container (x86-64, Debian, Python 3.11, 1 CPU, 5 GiB of memory, 5 GiB of disk).
+You can run code in a sealed Linux container (x86-64, Debian, Python 3.11, {cpus} CPU, {memory} of memory, \
+{disk} of disk).
 - The working directory is /home/user. /home/user, /tmp and /files are writable and stay for later calls.
 - Files that the user has uploaded are in $INPUT_DIR.
 - The user gets a copy of each file that lies directly in $OUTPUT_DIR when a call ends, not of files below it. \
@@ -16,7 +18,7 @@ $OUTPUT_DIR is new and empty for every call: copy there what the user should hav
 statsmodels, matplotlib, seaborn, pyarrow, openpyxl, xlsxwriter, xlrd, pillow, python-pptx, python-docx, pypdf, \
 pdfplumber, pypdfium2, pdf2image, pdfkit, tabula-py, reportlab, img2pdf, sympy, mpmath, tqdm, python-dateutil, \
 pytz, joblib, and the commands unzip, unrar, 7z, bc, rg, fd, sqlite3 among the usual ones.
-- A call that runs too long is ended, and very long output is shortened in the middle."""
+- A call that runs longer than {seconds} seconds is ended, and very long output is shortened in the middle."""
 
 _TOOLS: Final = {
     "code_execution": "Use the tool code_execution to run Python.",
@@ -25,6 +27,16 @@ _TOOLS: Final = {
 }
 
 
-def system_text(version: ToolVersion) -> str:
+def system_text(version: ToolVersion, limits: SandboxLimits) -> str:
     """The text for one version of the tool. It never changes between requests, so that prompt caches hold."""
-    return "\n".join([_CONTAINER, *(f"- {_TOOLS[name]}" for name in version.sub_tools)])
+    container = _CONTAINER.format(
+        cpus=f"{limits.cpus:g}",
+        memory=_size(limits.memory_bytes),
+        disk=_size(limits.disk_bytes),
+        seconds=f"{limits.command_seconds:g}",
+    )
+    return "\n".join([container, *(f"- {_TOOLS[name]}" for name in version.sub_tools)])
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / GIB:g} GiB" if size_bytes >= GIB else f"{size_bytes / MIB:g} MiB"

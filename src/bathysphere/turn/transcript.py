@@ -23,7 +23,6 @@ from bathysphere.wire.blocks import (
     SubToolResultBlock,
     TextBlock,
     ToolResultBlock,
-    ToolUseBlock,
 )
 from bathysphere.wire.requests import InputMessage
 
@@ -44,7 +43,9 @@ class _Transcript:
         self._results = {block.tool_use_id: block for block in _sub_tool_results(messages)}
         self._told: list[UpstreamMessage] = []
         self._assistant: list[dict[str, Any]] = []
-        self._calls: list[str] = []
+        self._calls: dict[str, None] = {}
+        self._answered = False
+        """Whether a result of the open calls has been passed: then what follows is a new sampling's."""
 
     def tell(self) -> list[UpstreamMessage]:
         for message in self._messages:
@@ -59,28 +60,17 @@ class _Transcript:
     def _tell_assistant(self, message: InputMessage) -> None:
         for block in message.content:
             if isinstance(block, SubToolResultBlock):
+                self._answered = self._answered or block.tool_use_id in self._calls
                 continue  # told right after its call
             if isinstance(block, TextBlock) and not block.text:
                 continue  # upstreams refuse empty text
-            if self._calls and self._ends_calls(message, block):
+            if self._answered:
                 self._end_assistant()
             if isinstance(block, ServerToolUseBlock):
-                self._calls.append(block.id)
+                self._calls[block.id] = None
                 self._assistant.append({"type": "tool_use", "id": block.id, "name": block.name, "input": block.input})
             else:
                 self._assistant.append(self._told_block(block))
-
-    def _ends_calls(self, message: InputMessage, block: Block) -> bool:
-        """Whether a block begins a new sampling: any but a call does, and a call made after the results of others."""
-        if not isinstance(block, ServerToolUseBlock | ToolUseBlock):
-            return True
-        result = self._results.get(self._calls[-1])
-        for earlier in message.content:
-            if earlier is block:
-                return False
-            if earlier is result:
-                return True
-        return False
 
     def _end_assistant(self) -> None:
         """Close the assistant's message and open the user's with the results of its calls."""
@@ -89,12 +79,14 @@ class _Transcript:
         results = [told_result(self._results[call]) for call in self._calls if call in self._results]
         if results:
             self._add("user", results)
-        self._assistant, self._calls = [], []
+        self._assistant, self._calls, self._answered = [], {}, False
 
     def _add(self, role: Any, content: list[dict[str, Any]]) -> None:
-        """Add content, to the last message when it is of the same role: results and what follows are one message."""
+        """Add content; users' messages that follow each other are one, in which results come first."""
         if self._told and self._told[-1].role == role == "user":
-            self._told[-1].content.extend(content)
+            joined = self._told[-1].content + content
+            joined.sort(key=lambda block: block["type"] != "tool_result")
+            self._told[-1].content[:] = joined
         elif content:
             self._told.append(UpstreamMessage(role, list(content)))
 
@@ -136,6 +128,9 @@ def told_result(block: BashResultBlock | EditorResultBlock | CodeResultBlock) ->
             "is_error": True,
             "content": [_json_text({"error_code": code, "message": message})],
         }
+    if content.get("file_type") == "pdf":
+        source = {"type": "base64", "media_type": "application/pdf", "data": str(content.get("content", ""))}
+        return told | {"content": [{"type": "document", "source": source}]}
     if content.get("file_type") == "image":
         data = str(content.get("content", ""))
         source = {"type": "base64", "media_type": _image_type(data), "data": data}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, FailFast, Field
 
 
 class Block(BaseModel):
@@ -17,8 +17,10 @@ class Block(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     def wire(self) -> dict[str, Any]:
-        """The block as JSON: members that were given or have a documented constant, and no others."""
-        return self.model_dump(mode="json", exclude_defaults=True) | {"type": getattr(self, "type")}  # noqa: B009
+        """The block as JSON: its type, and the other members that are set; all are JSON values already."""
+        fields = type(self).model_fields
+        members = {name: value for name in fields if (value := getattr(self, name)) != fields[name].default}
+        return {"type": getattr(self, "type"), **members, **(self.model_extra or {})}  # noqa: B009
 
 
 class TextBlock(Block):
@@ -144,14 +146,21 @@ RequestBlock = Annotated[
 ]
 
 
+class StopAtFirst(FailFast):
+    """Stop at the first wrong item: an error for each would take a thousand times the room of a hostile list."""
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
 def _text_as_blocks(value: Any) -> Any:
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 
-Content = Annotated[list[RequestBlock], BeforeValidator(_text_as_blocks)]
+Content = Annotated[list[RequestBlock], StopAtFirst(), BeforeValidator(_text_as_blocks)]
 """Content of a message: a string stands for one text block."""
 
-SystemText = Annotated[list[TextBlock], BeforeValidator(_text_as_blocks)]
+SystemText = Annotated[list[TextBlock], StopAtFirst(), BeforeValidator(_text_as_blocks)]
 """A system prompt: a string stands for one text block."""
 
 __all__ = [
@@ -168,6 +177,7 @@ __all__ = [
     "ResponseBlock",
     "SearchResultBlock",
     "ServerToolUseBlock",
+    "StopAtFirst",
     "SubToolResultBlock",
     "SystemText",
     "TextBlock",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator
+from pydantic import BaseModel, ConfigDict, Discriminator, model_validator
 
 from bathysphere.wire.blocks import ResponseBlock
 from bathysphere.wire.message import Container, Message, StopReason, Usage
@@ -36,6 +36,16 @@ class Delta(BaseModel):
     def text(cls, text: str) -> Delta:
         """A piece of text."""
         return cls.model_validate({"type": "text_delta", "text": text})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_characters(cls, value: Any) -> Any:
+        """Models write halves of surrogate pairs, which no answer can carry."""
+        if isinstance(value, dict):
+            for name, member in value.items():
+                if isinstance(member, str) and not member.isascii():
+                    value = {**value, name: member.encode("utf-16", "surrogatepass").decode("utf-16", "replace")}
+        return value
 
     @classmethod
     def input_json(cls, partial_json: str) -> Delta:

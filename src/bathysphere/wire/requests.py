@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from bathysphere.wire.blocks import Content, SystemText
+from bathysphere.wire.blocks import Content, StopAtFirst, SystemText
 from bathysphere.wire.tools import Tool
+
+MAX_DEPTH: Final = 150
+"""Levels of objects and arrays in a request."""
 
 
 class InputMessage(BaseModel):
@@ -39,9 +43,9 @@ class MessagesRequest(BaseModel):
 
     model: str = Field(min_length=1, max_length=256)
     max_tokens: int = Field(ge=0)
-    messages: list[InputMessage] = Field(min_length=1, max_length=100_000)
+    messages: Annotated[list[InputMessage], StopAtFirst()] = Field(min_length=1, max_length=100_000)
     system: SystemText | None = None
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], StopAtFirst()] | None = Field(default=None, max_length=10_000)
     tool_choice: dict[str, Any] | None = None
     stream: bool | None = None
     container: Annotated[ContainerRequest | None, BeforeValidator(_id_as_container)] = None
@@ -51,3 +55,33 @@ class MessagesRequest(BaseModel):
     thread: Any = None
     mcp_servers: list[Any] | None = None
     fallbacks: list[Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_values(cls, value: Any) -> Any:
+        """What Python's JSON takes and nothing after it could carry: depth without end, halves of characters."""
+        _check_carriable(value)
+        return value
+
+
+def _check_carriable(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        following: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                following.extend(item.values())
+                following.extend(item)
+            elif isinstance(item, list):
+                following.extend(item)
+            elif isinstance(item, str) and not item.isascii():
+                try:
+                    item.encode()
+                except UnicodeEncodeError as error:
+                    raise PydanticCustomError(
+                        "lone_surrogate", "The request holds half of a surrogate pair, which is no character"
+                    ) from error
+        if not following:
+            return
+        level = following
+    raise PydanticCustomError("too_deep", "The request is nested deeper than {depth} levels", {"depth": MAX_DEPTH})

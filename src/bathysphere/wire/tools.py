@@ -86,11 +86,11 @@ def _tool_kind(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     if kind is None or kind == "custom":
         return "custom"
+    if not isinstance(kind, str):
+        return "unsupported"
     if kind in VERSIONS:
         return "code_execution"
-    if isinstance(kind, str) and kind.startswith(CLIENT_TOOL_PREFIXES):
-        return "client_typed"
-    return "unsupported"
+    return "client_typed" if kind.startswith(CLIENT_TOOL_PREFIXES) else "unsupported"
 
 
 Tool = Annotated[
