@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from bathysphere.turn.checks import check
 from bathysphere.wire.errors import InvalidRequest
@@ -66,6 +67,23 @@ def test_a_tool_that_is_not_declared_may_not_be_forced() -> None:
     assert "'nothing'" in refused(user("hi"), tool_choice={"type": "tool", "name": "nothing"}).message
 
 
+@pytest.mark.parametrize("name", [["x"], {"x": 1}, 5, None])
+def test_a_forced_tool_without_a_name_is_refused(name: Any) -> None:
+    assert refused(user("hi"), tool_choice={"type": "tool", "name": name}).message.startswith("tool_choice.name")
+
+
+@pytest.mark.parametrize("kind", [["a"], {"a": 1}, 5])
+def test_a_tool_type_that_is_no_text_is_refused(kind: Any) -> None:
+    with pytest.raises(ValidationError):
+        request(user("hi"), tools=[{"type": kind, "name": "x"}])
+
+
+def test_a_tool_for_code_alone_is_refused_and_not_called_directly() -> None:
+    tool = WEATHER_TOOL | {"allowed_callers": ["code_execution_20250825"]}
+    assert refused(user("hi"), tools=[BASH_TOOL, tool]).message.startswith("tools.1.allowed_callers")
+    check(request(user("hi"), tools=[BASH_TOOL, tool | {"allowed_callers": ["direct", "code_execution_20250825"]}]))
+
+
 def test_an_upload_needs_the_tool() -> None:
     upload = {"type": "container_upload", "file_id": "file_1"}
     check(request(user(upload)))
@@ -97,6 +115,31 @@ class TestPairing:
         assert refused(*messages).message.startswith(
             f"messages.3.content.1: unexpected `tool_use_id` found in `tool_result` blocks: toolu_{name}."
         )
+
+    def test_results_of_parallel_calls_may_come_in_two_messages(self) -> None:
+        check(
+            request(
+                user("hi"), assistant(tool_call("a"), tool_call("b")), user(tool_result("a")), user(tool_result("b"))
+            )
+        )
+
+    @pytest.mark.parametrize(
+        "content",
+        [[tool_call("a"), tool_call("a")], [bash_call("1"), bash_result("1"), bash_call("1"), bash_result("1")]],
+    )
+    def test_no_id_is_used_twice(self, content: list[dict[str, Any]]) -> None:
+        assert refused(user("hi"), assistant(*content)).message.endswith("ids must be unique")
+
+    @pytest.mark.parametrize("block", [bash_call("1"), bash_result("1"), tool_call("a")])
+    def test_what_only_an_assistant_says_is_refused_from_a_user(self, block: dict[str, Any]) -> None:
+        assert refused(user("hi", block)).message.startswith("messages.0.content.1: `")
+
+    def test_a_result_is_refused_from_an_assistant(self) -> None:
+        assert "only be in user messages" in refused(user("hi"), assistant(tool_result("a"))).message
+
+    def test_a_long_id_does_not_come_back_whole(self) -> None:
+        error = refused(user("hi"), assistant(tool_call("a" * 100_000)), user("x"))
+        assert len(error.message) < 1000
 
     def test_a_server_call_in_the_middle_has_its_result(self) -> None:
         check(request(user("hi"), assistant(bash_call("1"), bash_result("1"), "x"), user("more")))
@@ -131,6 +174,15 @@ class TestPending:
     def test_the_tool_must_still_be_declared(self) -> None:
         error = refused(user("hi"), assistant(bash_call("1")), tools=[WEATHER_TOOL])
         assert error.message.endswith("but no `code_execution` tool was provided")
+
+    def test_a_system_message_does_not_stand_between(self) -> None:
+        system = {"role": "system", "content": "Be brief."}
+        checked = check(request(user("hi"), assistant(bash_call("1"), tool_call("a")), user(tool_result("a")), system))
+        assert len(checked.pending) == 1
+
+    def test_hundreds_of_waiting_calls_are_refused(self) -> None:
+        calls = [bash_call(str(number)) for number in range(65)]
+        assert "more than 64" in refused(user("hi"), assistant(*calls)).message
 
     def test_nothing_waits_in_an_ordinary_conversation(self) -> None:
         assert check(request(user("hi"), assistant("x"), user("y"))).pending == ()

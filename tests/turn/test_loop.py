@@ -27,8 +27,8 @@ from bathysphere.settings import Settings
 from bathysphere.turn.checks import check
 from bathysphere.turn.fold import fold_events
 from bathysphere.turn.loop import Turn
-from bathysphere.wire.events import ContentBlockStart, MessageDelta, StreamEvent, event_wire
-from bathysphere.wire.message import Message
+from bathysphere.wire.events import ContentBlockDelta, ContentBlockStart, MessageDelta, StreamEvent, event_wire
+from bathysphere.wire.message import Message, StopReason
 from bathysphere.wire.requests import MessagesRequest
 from tests.turn.conversation import (
     BASH_TOOL,
@@ -272,6 +272,84 @@ class TestTokens:
         assert message.stop_reason == "max_tokens"
         assert host.commands == []
         assert message.wire()["content"][1]["content"]["error_code"] == "invalid_tool_input"
+
+
+class TestCutShort:
+    @pytest.mark.parametrize("reason", ["max_tokens", "refusal", "model_context_window_exceeded"])
+    async def test_a_client_tools_call_that_may_be_cut_is_not_asked_for(self, reason: StopReason) -> None:
+        model = ScriptedModel([("get_weather", '{"city": "Os')], stop={0: reason})
+        message = await answer(model, request(user("hi"), tools=[BASH_TOOL, WEATHER_TOOL]))
+        assert message.stop_reason == reason
+        assert message.wire()["content"][0]["input"] == {"city": "Os"}
+
+    @pytest.mark.parametrize("reason", ["refusal", "model_context_window_exceeded"])
+    async def test_the_model_is_not_sampled_again(self, reason: StopReason) -> None:
+        model = ScriptedModel([LS], ["never"], stop={0: reason})
+        message = await answer(model)
+        assert message.stop_reason == reason
+        assert len(model.requests) == 1
+        assert types(message) == ["server_tool_use", "bash_code_execution_tool_result"]
+
+    async def test_later_samplings_have_a_thinking_budget_that_fits(self) -> None:
+        thinking = {"type": "enabled", "budget_tokens": 10_000}
+        model = ScriptedModel([LS], ["x"], tokens=7_000)
+        await answer(model, request(user("hi"), max_tokens=16_000, thinking=thinking))
+        assert [sampled.parameters["thinking"]["budget_tokens"] for sampled in model.requests] == [10_000, 8_999]
+
+    async def test_without_room_to_think_the_turn_ends(self) -> None:
+        thinking = {"type": "enabled", "budget_tokens": 1_024}
+        model = ScriptedModel([LS], ["never"], tokens=7_000)
+        message = await answer(model, request(user("hi"), max_tokens=8_000, thinking=thinking))
+        assert message.stop_reason == "max_tokens"
+
+
+class TestWhatModelsWrite:
+    async def test_a_raw_line_break_in_a_command_is_mended(self) -> None:
+        host = TableHost()
+        await answer(ScriptedModel([("bash_code_execution", '{"command": "a\nb"}')], ["x"]), host=host)
+        assert [command.source for command in host.commands] == ["a\nb"]
+
+    @pytest.mark.parametrize(
+        "written", ["ls -la", '["ls"]', "{command: ls}", '{"command": "ls', '{"command": "ls"} and']
+    )
+    async def test_what_is_no_json_object_reaches_the_client_as_one(self, written: str) -> None:
+        happened = await events(ScriptedModel([("bash_code_execution", written)], ["x"]))
+        pieces = [event.delta.get("partial_json") for event in happened if isinstance(event, ContentBlockDelta)]
+        assert isinstance(json.loads("".join(pieces) or "{}"), dict)
+        message = fold_events(happened)
+        assert message.wire()["content"][1]["content"]["error_code"] == "invalid_tool_input"
+        check(request(user("hi"), {"role": "assistant", "content": message.wire()["content"]}))
+
+    async def test_half_a_character_does_not_break_the_answer(self) -> None:
+        message = await answer(ScriptedModel(["\ud83d oh", ("bash_code_execution", '{"command": "\\ud83d"}')], ["x"]))
+        json.dumps(message.wire(), ensure_ascii=False).encode()
+        assert message.wire()["content"][0]["text"] == "\ufffd oh"
+
+    async def test_text_after_a_call_belongs_to_the_same_sampling(self) -> None:
+        model = ScriptedModel([LS, "Wait for it."], ["Done."])
+        await answer(model)
+        told = [(message.role, [block["type"] for block in message.content]) for message in model.requests[1].messages]
+        assert told == [("user", ["text"]), ("assistant", ["tool_use", "text"]), ("user", ["tool_result"])]
+
+    async def test_hundreds_of_calls_at_once_are_not_all_carried_out(self) -> None:
+        host = TableHost()
+        message = await answer(ScriptedModel([LS] * 100, ["x"]), host=host)
+        assert len(host.commands) == 64
+        codes = [block["content"].get("error_code") for block in message.wire()["content"][100:200]]
+        assert codes == [None] * 64 + ["too_many_requests"] * 36
+
+    async def test_input_that_an_upstream_gives_at_once_is_streamed_all_the_same(self) -> None:
+        happened = await events(ScriptedModel([("bash_code_execution", '{"command": "ls"}')], ["x"]))
+        start = next(event for event in happened if isinstance(event, ContentBlockStart))
+        assert event_wire(start)["content_block"]["input"] == {}
+
+
+async def test_the_model_is_told_the_limits_that_hold() -> None:
+    model = ScriptedModel(["x"])
+    await answer(model, sandbox={"memory_bytes": 512 * 1024 * 1024, "cpus": 2, "command_seconds": 60})
+    told = model.requests[0].system[-1]["text"]
+    assert "2 CPU, 512 MiB of memory, 5 GiB of disk" in told
+    assert "longer than 60 seconds" in told
 
 
 class TestResults:

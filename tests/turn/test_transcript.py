@@ -185,6 +185,27 @@ def test_an_image_that_the_editor_opened_is_shown_as_an_image() -> None:
     ]
 
 
+def test_a_pdf_that_the_editor_opened_is_shown_as_a_document() -> None:
+    block = {
+        "type": "text_editor_code_execution_tool_result",
+        "tool_use_id": "srvtoolu_1",
+        "content": {"type": "text_editor_code_execution_view_result", "file_type": "pdf", "content": "JVBERg=="},
+    }
+    result = told(user("hi"), assistant(bash_call("1"), block))[-1].content[0]
+    (shown,) = result["content"]
+    assert (shown["type"], shown["source"]["media_type"]) == ("document", "application/pdf")
+
+
+def test_results_in_two_messages_are_told_in_one_and_first() -> None:
+    messages = [
+        user("hi"),
+        assistant(tool_call("a"), tool_call("b")),
+        user(tool_result("a"), "first"),
+        user(tool_result("b")),
+    ]
+    assert outline(told(*messages))[-1] == ("user", ["tool_result:toolu_a", "tool_result:toolu_b", "text:first"])
+
+
 def test_an_upload_is_told_as_a_sentence_with_its_place() -> None:
     upload = {"type": "container_upload", "file_id": "file_1"}
     (message,) = told(user("look", upload), filenames={"file_1": "data.csv"})

@@ -120,6 +120,36 @@ def test_a_fault_is_named_by_its_path(members: dict[str, Any], place: str) -> No
     assert place_of_fault(**members) == place
 
 
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("text", ["half a \ud83d", {"deep": ["\udc00"]}])
+def test_half_a_character_is_refused(text: Any) -> None:
+    with pytest.raises(ValidationError, match="surrogate"):
+        parsed(metadata={"user_id": text})
+
+
+def test_depth_is_bounded() -> None:
+    parsed(metadata=nested(100))
+    with pytest.raises(ValidationError, match="nested deeper"):
+        parsed(metadata=nested(200))
+
+
+def test_a_list_of_faults_is_one_fault() -> None:
+    for members in (
+        {"system": [0] * 1000},
+        {"tools": [0] * 1000},
+        {"messages": [{"role": "user", "content": [0] * 1000}]},
+    ):
+        with pytest.raises(ValidationError) as caught:
+            parsed(**members)
+        assert caught.value.error_count() == 1
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
