@@ -1,21 +1,22 @@
-"""The image itself, and a bare sandbox to run programs in it."""
+"""The image itself, and containers to run programs in it."""
 
 from __future__ import annotations
 
-import os
+import asyncio
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bathysphere.containers.host import Command, OutputChunk
+from bathysphere.containers.local import LocalHost
 from bathysphere.image.build import build
 from bathysphere.image.definition import Definition
 from bathysphere.image.progress import ConsoleProgress
+from bathysphere.settings import Settings
+from bathysphere.wire.ids import new_id
 from tests.image.likeness import make_likeness
-
-# bubblewrap must not be started as root; any other uid will do, and the image must work under any.
-UID = 231_000
 
 Run = Callable[[str, str], subprocess.CompletedProcess[str]]
 
@@ -36,30 +37,33 @@ def image_root(definition: Definition) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_inside(image_root: Path, definition: Definition) -> Run:
-    """Runs a program's text with an interpreter (``python3`` or ``bash -eu``) in a fresh home directory."""
-    settings = [word for name, value in definition.environment.items() for word in ("--setenv", name, value)]
-    argv = [
-        "bwrap",
-        *("--unshare-all", "--die-with-parent", "--new-session", "--clearenv", *settings),
-        *("--uid", str(definition.user.id), "--gid", str(definition.user.id), "--hostname", definition.hostname),
-        *("--ro-bind", str(image_root), "/", "--proc", "/proc", "--dev", "/dev"),
-        *("--tmpfs", "/tmp", "--tmpfs", definition.user.home, "--chdir", definition.user.home),
-    ]
+def run_inside(image_root: Path, definition: Definition, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs a program's text with an interpreter (``python3`` or ``bash -eu``), each in a new container."""
+    data = tmp_path_factory.mktemp("image")
+    with asyncio.Runner() as runner:
+        host = LocalHost(data, Settings(), image_root, definition.environment)
 
-    def run(interpreter: str, program: str) -> subprocess.CompletedProcess[str]:
-        start = f"cp -a /etc/skel/. . && cat > /tmp/program && exec {interpreter} /tmp/program"
-        somebody = UID if os.geteuid() == 0 else None
-        return subprocess.run(
-            [*argv, "bash", "-c", start],
-            input=program,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            user=somebody,
-            group=somebody,
-            extra_groups=None if somebody is None else [],
-        )
+        def run(interpreter: str, program: str) -> subprocess.CompletedProcess[str]:
+            return runner.run(_run(host, interpreter, program.encode()))
 
-    return run
+        yield run
+        runner.run(host.close(stop_host=True))
+
+
+async def _run(host: LocalHost, interpreter: str, program: bytes) -> subprocess.CompletedProcess[str]:
+    async def content() -> AsyncIterator[bytes]:
+        yield program
+
+    container = new_id("container")
+    output = {"stdout": b"", "stderr": b""}
+    await host.create(container)
+    try:
+        await host.place(container, "program", len(program), content())
+        async for item in host.execute(container, Command("bash", f'exec {interpreter} "$INPUT_DIR/program"', 300)):
+            if isinstance(item, OutputChunk):
+                output[item.stream] += item.data
+            else:
+                code = item.return_code
+    finally:
+        await host.delete(container)
+    return subprocess.CompletedProcess([interpreter], code, output["stdout"].decode(), output["stderr"].decode())
