@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bathysphere.api.request_id import RequestId, request_id
+from bathysphere.store.database import DatabaseFull
 from bathysphere.wire.errors import BY_STATUS, ApiError, InvalidRequest, ServerError
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(DatabaseFull, _database_full)
     app.add_exception_handler(ClientDisconnect, _client_disconnect)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(RequestId)
@@ -114,6 +116,13 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     )
     response.headers.update(error.headers or {})
     return response
+
+
+async def _database_full(request: Request, error: Exception) -> Response:
+    _log.error("%s: %s", request_id(request.scope), error)
+    return error_response(
+        ServerError("The server's disk is full. Its operator has to make room.", should_retry=False), request.scope
+    )
 
 
 async def _client_disconnect(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from bathysphere.settings import Settings
 from bathysphere.store import containers as rows
 from bathysphere.store import files
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
-from bathysphere.store.database import Database
+from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
 from bathysphere.wire.message import timestamp
 
@@ -51,7 +51,10 @@ class Containers:
     async def create(self, workspace_id: str) -> Container:
         """A new container. Raises HostError; nothing of a container that could not be made is left."""
         lifetime = timedelta(days=self._settings.containers.lifetime_days)
-        row = await rows.create(self._database, workspace_id, lifetime)
+        try:
+            row = await rows.create(self._database, workspace_id, lifetime)
+        except DatabaseFull as error:
+            raise DiskFull("The server's disk is full. Its operator has to make room.") from error
         try:
             await self._host.create(row.id)
         except BaseException:
@@ -66,7 +69,10 @@ class Containers:
                 await self._host.delete(container_id)
             except HostError as error:
                 _log.warning("%s could not be removed: %s", container_id, error)
-            await rows.mark_deleted(self._database, container_id)
+            try:
+                await rows.mark_deleted(self._database, container_id)
+            except DatabaseFull as error:
+                _log.warning("%s could not be marked as removed: %s", container_id, error)
 
     def _container(self, row: rows.Container) -> Container:
         async def store_output(output: OutputFile, content: AsyncIterator[bytes]) -> str:
@@ -80,7 +86,7 @@ class Containers:
                     content=content,
                     limits=self._settings.limits,
                 )
-            except (files.StorageQuotaExceeded, BlobStoreFull) as error:
+            except (files.StorageQuotaExceeded, BlobStoreFull, DatabaseFull) as error:
                 raise InvalidRequest("the storage for files is full", error_code="storage_quota_exceeded") from error
             except files.FileTooLarge as error:
                 raise InvalidRequest("it is larger than a file may be") from error

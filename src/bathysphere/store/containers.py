@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
-from bathysphere.store.database import Database
+from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.store.schema import ContainerFileRow, ContainerRow
 from bathysphere.wire.ids import new_id
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,16 @@ async def get(database: Database, workspace_id: str, container_id: str) -> Conta
 
 
 async def touch(database: Database, container_id: str, now: datetime | None = None) -> None:
-    """It is in use now. Its expiry stays: that counts from creation."""
-    async with database.writing() as session:
-        await session.execute(
-            update(ContainerRow).where(ContainerRow.id == container_id).values(last_used_at=now or datetime.now(UTC))
-        )
+    """It is in use now. Its expiry stays: that counts from creation.
+
+    A full disk must not keep anyone from the container in which they want to make room: then nothing is written.
+    """
+    now = now or datetime.now(UTC)
+    try:
+        async with database.writing() as session:
+            await session.execute(update(ContainerRow).where(ContainerRow.id == container_id).values(last_used_at=now))
+    except DatabaseFull:
+        _log.warning("the time at which %s was last used could not be written: the disk is full", container_id)
 
 
 async def expired(database: Database, now: datetime) -> list[Container]:

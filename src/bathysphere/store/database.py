@@ -21,15 +21,22 @@ import alembic.util
 import anyio
 import anyio.to_thread
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 _BUSY_SECONDS: Final = 30
+# The second is what a full disk looks like where the write-ahead log's index cannot grow.
+_FULL: Final = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE))
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 DATABASE_FILE: Final = "bathysphere.sqlite3"
 
 
 class DatabaseError(Exception):
     """The database cannot be used; the message says what, why and what to do."""
+
+
+class DatabaseFull(DatabaseError):
+    """The disk has no room for what was to be written; nothing of it was."""
 
 
 class Database:
@@ -75,8 +82,13 @@ class Database:
         """
         async with self._write_lock:
             with anyio.CancelScope(shield=True):
-                async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
-                    yield session
+                try:
+                    async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
+                        yield session
+                except OperationalError as error:
+                    if getattr(error.orig, "sqlite_errorcode", None) in _FULL:
+                        raise DatabaseFull("The disk of the data directory is full; make room on it.") from error
+                    raise
 
 
 def _prepare(data: Path, path: Path) -> None:

@@ -15,9 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
 
-from bathysphere.store.database import Database
+from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.store.schema import ApiKeyRow, WorkspaceRow
 from bathysphere.store.workspaces import Workspace, check_name
 from bathysphere.wire.ids import new_id
@@ -95,7 +94,7 @@ async def authenticate(database: Database, secret: str, now: datetime | None = N
         try:
             async with database.writing() as session:
                 await session.execute(update(ApiKeyRow).where(ApiKeyRow.id == row.id).values(last_used_at=now))
-        except OperationalError:
+        except DatabaseFull:
             # A full disk must not lock out those who come to delete files.
             _log.warning("the time at which key %s was last used could not be written", row.id, exc_info=True)
     return Identity(organization_id, row.workspace_id, row.id)

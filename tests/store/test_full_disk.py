@@ -1,0 +1,59 @@
+"""A disk without room: said as such, nothing half-written, and no one kept from what needs no room."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from bathysphere.store import containers, keys, workspaces
+from bathysphere.store.database import Database, DatabaseFull
+
+MONTH = timedelta(days=30)
+
+
+async def fill(database: Database) -> None:
+    """Let the file grow no further: SQLite then fails just as it does on a full disk."""
+    async with database.reading() as session:
+        pages = (await session.execute(text("PRAGMA page_count"))).scalar_one()
+
+    @event.listens_for(database._engine.sync_engine, "checkout")
+    def _(connection: Any, _record: object, _proxy: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}").close()
+
+
+@pytest.fixture
+async def full(tmp_path: Path) -> Any:
+    database = await Database.open(tmp_path / "data")
+    workspace = await workspaces.default(database)
+    container = await containers.create(database, workspace.id, MONTH)
+    _, secret = await keys.create(database, workspace, "key")
+    await fill(database)
+    with pytest.raises(DatabaseFull, match="disk"):
+        for _ in range(10_000):
+            await containers.create(database, workspace.id, MONTH)
+    yield database, workspace, container, secret
+    await database.close()
+
+
+async def test_what_is_there_can_still_be_used(full: Any) -> None:
+    database, workspace, container, secret = full
+    found = await containers.get(database, workspace.id, container.id)
+    assert found == container
+    assert await keys.authenticate(database, secret) is not None
+
+
+async def test_a_use_that_cannot_be_recorded_is_a_use_all_the_same(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row is longer than before where its time was not set at all, so even this may need room."""
+    database, _, container, _ = full
+    original = database.writing
+
+    def always_full() -> Any:
+        raise DatabaseFull("The disk of the data directory is full; make room on it.")
+
+    monkeypatch.setattr(database, "writing", always_full)
+    await containers.touch(database, container.id)
+    monkeypatch.setattr(database, "writing", original)
