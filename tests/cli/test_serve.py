@@ -1,0 +1,93 @@
+"""What ``serve`` says, and refuses, before it serves."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clients.asking import get
+from tests.server import COMMAND, running_server
+
+
+def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bathysphere", "serve", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+def refused(*arguments: str, **environment: str) -> str:
+    done = serve(*arguments, **environment)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        message = refused("--data", str(tmp_path / "data"), "--port", port)
+    assert port in message and "--port" in message
+
+
+def test_an_image_that_is_not_built(tmp_path: Path) -> None:
+    message = refused("--data", str(tmp_path / "data"), "--port", "0", BATHYSPHERE_IMAGES=str(tmp_path / "images"))
+    assert "bathysphere image build" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[sandbox]\nmemory_byts = 5", "sandbox.memory_byts"),
+        ('[[models]]\nbackend = "openai"\napi_key_env = "NO_SUCH_KEY"', "NO_SUCH_KEY"),
+        ("[[models]", "not valid TOML"),
+    ],
+)
+def test_settings_that_cannot_be_used(tmp_path: Path, text: str, named: str) -> None:
+    config = tmp_path / "bathysphere.toml"
+    config.write_text(text)
+    assert named in refused("--data", str(tmp_path / "data"), "--port", "0", "--config", str(config))
+
+
+def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
+    assert "nowhere.toml" in refused("--port", "0", "--config", str(tmp_path / "nowhere.toml"))
+
+
+def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    assert str(tmp_path / "data") in refused("--data", str(tmp_path / "data"), "--port", "0")
+
+
+def test_the_first_start_shows_a_key_and_the_second_none(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        pass
+    first = server.output()
+    assert "listens on http://127.0.0.1:" in first
+    assert "engine  bubblewrap" in first
+    assert "weaker:" in first, "what is not protected is said aloud"
+    (secret,) = re.findall(r"export ANTHROPIC_API_KEY=(sk-bathysphere-\S+)", first)
+    (url,) = re.findall(r"export ANTHROPIC_BASE_URL=(\S+)", first)
+    assert url == server.base_url
+    assert first.endswith("Ended; containers keep what they hold.\n")
+
+    with running_server(tmp_path) as server:
+        again = server.output().removeprefix(first)
+        server.key = secret
+        assert get(server, "/v1/files").status == 200
+    assert "listens" in again and "export" not in again
+
+
+def test_it_starts_with_the_command_that_the_readme_names() -> None:
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    for name in ("serve", "demo", "doctor", "image", "keys", "models"):
+        assert re.search(rf"^  {name}  ", done.stdout, re.MULTILINE), done.stdout
