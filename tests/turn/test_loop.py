@@ -539,6 +539,10 @@ async def test_the_stop_reason_of_the_upstream_is_kept() -> None:
     assert next(event for event in happened if isinstance(event, MessageDelta)).delta.stop_reason == "refusal"
 
 
+async def test_a_tool_use_without_a_call_is_the_end() -> None:
+    assert (await answer(ScriptedModel(["x"], stop={0: "tool_use"}))).stop_reason == "end_turn"
+
+
 async def test_unanswered_history_never_reaches_the_model() -> None:
     """A conversation with results and client tools is told so that each call has its answer."""
     model = ScriptedModel(["x"])

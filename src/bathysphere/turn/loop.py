@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bathysphere.containers.container import Container
 from bathysphere.models.base import Model, SampleRequest
 from bathysphere.settings import Settings
 from bathysphere.turn.call_input import CallInput
@@ -102,8 +103,9 @@ class _Sampled:
 class Turn:
     """One request's turn. ``events`` may be iterated once.
 
-    ``container`` is asked for when the first sub-tool is called and may make the container then; ``used`` tells
-    which container the answer names (None when none was needed). ``filenames`` are those of the uploads.
+    ``container`` is asked for when the first sub-tool is called and may make the container then. The answer names it,
+    or ``container_used`` (the one that the request named or that took uploads) when no sub-tool is called.
+    ``filenames`` are those of the uploads, ``headers`` the client's that an upstream may want.
     """
 
     def __init__(
@@ -164,6 +166,9 @@ class Turn:
                     yield event
             if not sampled.calls or cut_short:
                 stop = sampled.stop
+                if stop.stop_reason == "tool_use":
+                    # No call came with it, so there is nothing that the client could answer.
+                    stop = stop.model_copy(update={"stop_reason": "end_turn"})
                 break
         yield MessageDelta(
             delta=stop.model_copy(update={"container": self._container_used}),
@@ -260,7 +265,7 @@ class Turn:
             yield ContentBlockStop(index=self._index)
             self._index += 1
 
-    async def _container(self) -> Any:
+    async def _container(self) -> Container:
         container = await self._open_container()
         self._container_used = WireContainer(id=container.id, expires_at=container.expires_at)
         return container
