@@ -13,6 +13,7 @@ import resource
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,15 @@ class Process:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def parent_of(pid: int) -> int | None:
+    """The id of a process's parent; None when there is no such process."""
+    try:
+        # After the name, which may hold anything: state, parent, ...
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _settle(waiter: asyncio.Future[None]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bathysphere.host.engines.base import EngineError, SandboxSpec
-from bathysphere.host.processes import Launch, Process, launch, readable
+from bathysphere.host.processes import Launch, Process, launch, parent_of, readable
 
 INSIDE_UID = 1000
 """The user that the sandbox's programs see themselves as; ``user`` in the image's /etc/passwd."""
@@ -35,6 +35,7 @@ _NAMESPACES = (
 
 _PIPE_BYTES = 256 * 1024
 _COMPLAINT = 4096
+_INFO_SECONDS = 5.0
 
 
 class Bubblewrap:
@@ -142,7 +143,16 @@ class Bubblewrap:
             for end in (in_read, out_write, err_write, info_write):
                 os.close(end)
         os.set_blocking(err_read, False)
-        return BubblewrapSandbox(in_write, out_read, err_read, info_read, Process(pid))
+        sandbox = BubblewrapSandbox(in_write, out_read, err_read, Process(pid))
+        try:
+            await sandbox.find_first(info_read)
+        except BaseException:
+            await asyncio.shield(sandbox.kill())
+            sandbox.close()
+            raise
+        finally:
+            os.close(info_read)
+        return sandbox
 
 
 @dataclass
@@ -152,41 +162,43 @@ class BubblewrapSandbox:
     stdin: int
     stdout: int
     _stderr: int
-    _info: int
     _monitor: Process
     _first: Process | None = field(default=None)
     _closed: bool = field(default=False)
 
-    async def _find_first(self) -> None:
-        """Hold process 1 of the sandbox: when it has ended, the kernel has ended every other one in there."""
-        if self._info < 0:
-            return
-        info, self._info = self._info, -1
+    async def find_first(self, info: int) -> None:
+        """Hold process 1 of the sandbox: when it has ended, the kernel has ended every other one in there.
+
+        Now, and not when it is to be killed: by then its number may have come to mean somebody else's process.
+        """
+        os.set_blocking(info, False)
+        text = b""
+        # bubblewrap tells the number within milliseconds, or ends.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_INFO_SECONDS):
+                while b"}" not in text:
+                    try:
+                        data = os.read(info, 4096)
+                    except BlockingIOError:
+                        await readable(info)
+                        continue
+                    if not data:
+                        break
+                    text += data
         try:
-            os.set_blocking(info, False)
-            text = b""
-            while True:
-                try:
-                    data = os.read(info, 4096)
-                except BlockingIOError:
-                    await readable(info)
-                    continue
-                text += data
-                if not data or b"}" in text:
-                    break
-            self._first = Process(int(json.loads(text)["child-pid"]))
+            first = Process(int(json.loads(text)["child-pid"]))
         except (ValueError, KeyError, ProcessLookupError):
-            pass  # bubblewrap ended before it had started anything, or at once
-        finally:
-            os.close(info)
+            return  # bubblewrap ended before it had started anything, or at once
+        # The only child of the monitor, whose own number cannot be given away before it was taken leave of.
+        if parent_of(first.pid) == self._monitor.pid:
+            self._first = first
+        else:
+            first.close()
 
     async def kill(self) -> None:
         """See RunningSandbox."""
         if self._closed:
             return
-        with contextlib.suppress(TimeoutError):
-            # bubblewrap tells the number of process 1 within milliseconds, or ends.
-            await asyncio.wait_for(self._find_first(), 5)
         if self._first is not None:
             self._first.kill()
             await self._first.ended()
@@ -214,9 +226,8 @@ class BubblewrapSandbox:
         if self._closed:
             return
         self._closed = True
-        for descriptor in (self.stdin, self.stdout, self._stderr, self._info):
-            if descriptor >= 0:
-                os.close(descriptor)
+        for descriptor in (self.stdin, self.stdout, self._stderr):
+            os.close(descriptor)
         self._monitor.close()
         if self._first is not None:
             self._first.close()
