@@ -19,6 +19,9 @@ LARGEST_ARGUMENT = 120_000
 READ = 64 * 1024
 """Bytes read from a pipe at once: as much as one holds by default."""
 
+REAP_SECONDS = 1.0
+"""How long after being killed a command may take to end before everything else in the sandbox is killed too."""
+
 BACKGROUND_PIPES = 64
 """Pipes of background processes that are still emptied after their command ended; the oldest are closed."""
 
@@ -145,7 +148,7 @@ class Command:
         before = processes.running()
         self._survivors = processes.identities(before)
         # A command that cannot start anything is of no use, so some room is kept for each.
-        if sum(threads for _start, _parent, threads in before.values()) > max_processes * 3 // 4:
+        if sum(threads for _start, _parent, threads, _runs in before.values()) > max_processes * 3 // 4:
             self._end_leftovers()
         self._started = time.monotonic()
         self.deadline = self._started + timeout
@@ -251,6 +254,19 @@ class Command:
             self._send(stream.name, head)
         return True
 
+    def expire(self) -> None:
+        """The deadline has passed: end every process that this command started.
+
+        If that was done before and has not ended the command, a process of an earlier one holds it fast (a tracer
+        is the only one that is told of the end): then nothing is spared.
+        """
+        if not self._killed:
+            self.kill(timed_out=True)
+            return
+        processes.kill_all()
+        self._tell_of_others("they kept this one from ending")
+        self.deadline = time.monotonic() + REAP_SECONDS
+
     def kill(self, timed_out: bool = False) -> None:
         """End every process that this command started."""
         if self._killed:
@@ -258,7 +274,13 @@ class Command:
         self._killed = True
         self.timed_out = timed_out
         if processes.kill_since(self._survivors):
-            self.notes.append("Background processes of earlier commands were ended too: they kept starting new ones.")
+            self._tell_of_others("they kept starting new ones")
+        self.deadline = time.monotonic() + REAP_SECONDS
+
+    def _tell_of_others(self, why: str) -> None:
+        note = f"Background processes of earlier commands were ended too: {why}."
+        if note not in self.notes:
+            self.notes.append(note)
 
     def finish(self) -> tuple[int, float, bool]:
         """After the command itself ended: take what its pipes hold, send the ends.

@@ -63,7 +63,7 @@ class Guest:
         """Serve until the host closes the wire."""
         while True:
             timeout = -1.0
-            if self._command is not None and not self._command.timed_out:
+            if self._command is not None:
                 timeout = max(0.0, self._command.deadline - time.monotonic())
             for descriptor, _events in self._poll.poll(timeout):
                 if descriptor == self._in:
@@ -75,8 +75,8 @@ class Guest:
                 else:
                     self._read_stream(descriptor)
             command = self._command
-            if command is not None and not command.timed_out and time.monotonic() >= command.deadline:
-                command.kill(timed_out=True)
+            if command is not None and time.monotonic() >= command.deadline:
+                command.expire()
 
     # The wire
 
