@@ -145,9 +145,11 @@ class Command:
         self.status: int | None = None
         self.timed_out = False
         self._killed = False
-        before = processes.running()
+        reap()
+        before = processes.present()
         self._survivors = processes.identities(before)
-        # A command that cannot start anything is of no use, so some room is kept for each.
+        # A command that cannot start anything is of no use, so some room is kept for each. What has ended and was
+        # not reaped counts for the limit as well.
         if sum(threads for _start, _parent, threads, _runs in before.values()) > max_processes * 3 // 4:
             self._end_leftovers()
         self._started = time.monotonic()
@@ -225,9 +227,9 @@ class Command:
     def _end_leftovers(self) -> None:
         processes.kill_all()
         deadline = time.monotonic() + 5
-        while processes.running() and time.monotonic() < deadline:
+        while processes.present() and time.monotonic() < deadline:
             time.sleep(0.005)
-        reap()
+            reap()
         self._survivors = set()
         note = "Processes left running by earlier commands filled the process limit and were ended."
         if note not in self.notes:
