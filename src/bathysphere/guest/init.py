@@ -41,7 +41,7 @@ class Guest:
         self._outgoing: deque[memoryview] = deque()
         self._poll = select.epoll(flags=select.EPOLL_CLOEXEC)
         self._streams: dict[int, Stream] = {}
-        self._background: deque[int] = deque()
+        self._background: dict[int, None] = {}  # a set that knows which came first
         self._command: Command | None = None
         self._command_id = 0
         self._placing: Placing | None = None
@@ -203,18 +203,19 @@ class Guest:
         self._children()
 
     def _read_stream(self, descriptor: int) -> None:
-        stream = self._streams.get(descriptor)
-        if stream is None:  # a background process of an earlier command writes: nobody is there to read it
+        if descriptor in self._streams:
+            if self._command is not None and self._command.readable(self._streams[descriptor]):
+                return
+            del self._streams[descriptor]
+        elif descriptor in self._background:  # an earlier command's process writes: nobody is there to read it
             try:
                 if os.read(descriptor, READ):
                     return
-            except OSError:
-                return  # nothing there after all, or closed a moment ago to make room for newer ones
-            self._background.remove(descriptor)
-        elif self._command is not None and self._command.readable(stream):
-            return
+            except BlockingIOError:
+                return
+            del self._background[descriptor]
         else:
-            del self._streams[descriptor]
+            return  # closed since the system told of it; another file may have its number by now
         self._poll.unregister(descriptor)
         os.close(descriptor)
 
@@ -233,9 +234,10 @@ class Guest:
             if self._streams.pop(stream.descriptor, None) is None:
                 continue
             # A background process that still writes here must not be ended by a closed pipe.
-            self._background.append(stream.descriptor)
+            self._background[stream.descriptor] = None
         while len(self._background) > BACKGROUND_PIPES:
-            descriptor = self._background.popleft()
+            descriptor = next(iter(self._background))
+            del self._background[descriptor]
             self._poll.unregister(descriptor)
             os.close(descriptor)
         self._command = None
