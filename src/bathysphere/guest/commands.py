@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from . import paths, processes
+from .frames import CHUNK
 from .outputs import Outputs
 
 LARGEST_ARGUMENT = 120_000
@@ -18,6 +19,9 @@ LARGEST_ARGUMENT = 120_000
 
 READ = 64 * 1024
 """Bytes read from a pipe at once: as much as one holds by default."""
+
+GATHER_SECONDS = 0.01
+"""What a command writes within this time goes out together, so that no command makes a frame of every byte."""
 
 REAP_SECONDS = 1.0
 """How long after being killed a command may take to end before everything else in the sandbox is killed too."""
@@ -111,6 +115,7 @@ class Stream:
         self.name = name
         self.descriptor = descriptor
         self.kept = Kept(limit)
+        self.gathered = bytearray()
         self.open = True
 
 
@@ -152,6 +157,7 @@ class Command:
         # not reaped counts for the limit as well.
         if sum(threads for _start, _parent, threads, _runs in before.values()) > max_processes * 3 // 4:
             self._end_leftovers()
+        self._sent = 0.0
         self._started = time.monotonic()
         self.deadline = self._started + timeout
         environment = {**environment, "INPUT_DIR": paths.INPUT, "OUTPUT_DIR": outputs.directory}
@@ -252,12 +258,32 @@ class Command:
         if not data:
             stream.open = False
             return False
-        if head := stream.kept.add(data):
-            self._send(stream.name, head)
+        stream.gathered += stream.kept.add(data)
         return True
 
-    def expire(self) -> None:
-        """The deadline has passed: end every process that this command started.
+    def due(self) -> float:
+        """When ``attend`` has something to do at the latest, in seconds of the monotonic clock."""
+        if any(stream.gathered for stream in self.streams):
+            return min(self._sent + GATHER_SECONDS, self.deadline)
+        return self.deadline
+
+    def attend(self) -> None:
+        """Do what is due by now: send what was gathered, end what has no more time."""
+        now = time.monotonic()
+        if now >= self._sent + GATHER_SECONDS:
+            self._send_gathered()
+        if now >= self.deadline:
+            self._expire()
+
+    def _send_gathered(self) -> None:
+        for stream in self.streams:
+            for offset in range(0, len(stream.gathered), CHUNK):
+                self._send(stream.name, bytes(stream.gathered[offset : offset + CHUNK]))
+                self._sent = time.monotonic()
+            stream.gathered.clear()
+
+    def _expire(self) -> None:
+        """End every process that this command started.
 
         If that was done before and has not ended the command, a process of an earlier one holds it fast (a tracer
         is the only one that is told of the end): then nothing is spared.
@@ -296,8 +322,8 @@ class Command:
             while stream.open and left > 0 and _has_data(stream.descriptor):
                 self.readable(stream)
                 left -= READ
-            if data := stream.kept.end():
-                self._send(stream.name, data)
+            stream.gathered += stream.kept.end()
+        self._send_gathered()
         code = os.waitstatus_to_exitcode(self.status)
         return (
             128 - code if code < 0 else code,

@@ -62,9 +62,7 @@ class Guest:
     def run(self) -> None:
         """Serve until the host closes the wire."""
         while True:
-            timeout = -1.0
-            if self._command is not None:
-                timeout = max(0.0, self._command.deadline - time.monotonic())
+            timeout = -1.0 if self._command is None else max(0.0, self._command.due() - time.monotonic())
             for descriptor, _events in self._poll.poll(timeout):
                 if descriptor == self._in:
                     self._hear()
@@ -74,9 +72,8 @@ class Guest:
                     self._children()
                 else:
                     self._read_stream(descriptor)
-            command = self._command
-            if command is not None and time.monotonic() >= command.deadline:
-                command.expire()
+            if self._command is not None:
+                self._command.attend()
 
     # The wire
 
