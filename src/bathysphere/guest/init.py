@@ -117,15 +117,16 @@ class Guest:
                     self._command.kill()
                 return
             answer, data = self._carry_out(header, payload)
+            self._send({"type": "reply", "id": number, **answer}, data)
         except Failure as failure:
             self._refuse(number, failure)
         except OSError as error:
             self._refuse(number, of_os_error(f"The request {header['op']}", error))
-        else:
-            self._send({"type": "reply", "id": number, **answer}, data)
+        except Exception as error:  # noqa: BLE001  (with process 1 every process of the container would end)
+            self._refuse(number, Failure("failed", f"The request {header['op']} failed: {type(error).__name__}"))
 
     def _refuse(self, number: int, failure: Failure) -> None:
-        self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)})
+        self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)[:1000]})
 
     def _carry_out(self, header: dict[str, Any], payload: bytes) -> tuple[dict[str, object], bytes]:
         op = header["op"]
