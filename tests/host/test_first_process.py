@@ -71,3 +71,18 @@ async def test_pipes_of_many_background_processes(container: Container) -> None:
         seen = await container.bash(f"{writer} cd $OUTPUT_DIR; touch 1 2 3 4 5")
         assert [file.size_bytes for file in seen.finished.files] == [0] * 5
     assert await still_sleeps(container)
+
+
+async def test_changed_limits_of_process_1_do_not_last(container: Container) -> None:
+    for limit in ("--nofile=3:3", "--as=1000", "--fsize=0"):
+        await container.bash(f"echo kept > kept.txt; prlimit --pid 1 {limit}")
+        seen = ""
+        for _ in range(3):
+            try:
+                seen = (await container.bash("cat kept.txt")).stdout
+            except SandboxFailed:
+                continue
+        assert seen == "kept\n", limit
+        assert await edit(container, command="create", path="new.txt", file_text="x") == Created(
+            is_file_update=limit != "--nofile=3:3"
+        )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _PR_SET_DUMPABLE = 4
 
+_LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
+
 
 class Guest:
     """The conversation with the host, and the state between requests."""
@@ -49,6 +51,7 @@ class Guest:
         self._outputs = Outputs(0, 0)
         self._output_bytes = 0
         self._max_processes = 0
+        self._limits: list[tuple[int, int]] = []
         self._wakeup, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -109,21 +112,39 @@ class Guest:
     def _answer(self, header: dict[str, Any], payload: bytes) -> None:
         number = header["id"]
         try:
-            if header["op"] == "execute":
-                self._execute(number, header, payload)
-                return
             if header["op"] == "cancel":
                 if self._command is not None and self._command_id == number:
                     self._command.kill()
+                return
+            if header["op"] != "start" and _limits() != self._limits:
+                # Any program of the same user can do that, and what it lowered nobody here can raise again.
+                why = "A program in the container changed the limits of its process 1, so it has to be started again."
+                self._refuse(number, Failure("failed", f"{why} The files are kept."))
+                self._end()
+            if header["op"] == "execute":
+                self._execute(number, header, payload)
                 return
             answer, data = self._carry_out(header, payload)
             self._send({"type": "reply", "id": number, **answer}, data)
         except Failure as failure:
             self._refuse(number, failure)
         except OSError as error:
-            self._refuse(number, of_os_error(f"The request {header['op']}", error))
+            self._give_up(number, header["op"], of_os_error(f"The request {header['op']}", error))
         except Exception as error:  # noqa: BLE001  (with process 1 every process of the container would end)
-            self._refuse(number, Failure("failed", f"The request {header['op']} failed: {type(error).__name__}"))
+            why = f"The request {header['op']} failed: {type(error).__name__}"
+            self._give_up(number, header["op"], Failure("failed", why))
+
+    def _give_up(self, number: int, op: str, failure: Failure) -> None:
+        self._refuse(number, failure)
+        if op == "execute" and failure.code == "failed":
+            self._end()  # a guest that can start nothing would refuse every call; the host starts another
+
+    def _end(self) -> None:
+        """End, and with process 1 the sandbox, after what is to be said has been said."""
+        if self._outgoing:
+            os.set_blocking(self._out, True)
+            self._speak()
+        os._exit(1)
 
     def _refuse(self, number: int, failure: Failure) -> None:
         self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)[:1000]})
@@ -161,6 +182,7 @@ class Guest:
         for name, value in header["rlimits"].items():
             kind = getattr(resource, f"RLIMIT_{name}")
             resource.setrlimit(kind, (value, value))
+        self._limits = _limits()
         if header["fresh"]:
             from .skeleton import fill_home  # noqa: PLC0415  (once in a container's life)
 
@@ -253,6 +275,10 @@ class Guest:
             **self._outputs.collect(),
         }
         self._send({"type": "finished", "id": number}, json.dumps(report).encode())
+
+
+def _limits() -> list[tuple[int, int]]:
+    return [resource.getrlimit(kind) for kind in _LIMITS]
 
 
 def main() -> None:
