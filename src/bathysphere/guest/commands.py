@@ -32,20 +32,33 @@ BACKGROUND_PIPES = 64
 # Sources that are too long for an argument come through descriptor 3; builtins only, so nothing else sees it.
 _LONG_BASH = 'IFS= read -rd "" BATHYSPHERE_SOURCE <&3; exec 3<&-; eval "$BATHYSPHERE_SOURCE"'
 
-# The source runs as the main module. Its own frames are all that a traceback shows, with their lines.
+# The source runs as the main module. Its own frames are all that a traceback shows, with their lines. The user's
+# files come first where modules are looked for, so only modules built into the interpreter are imported here, and
+# for a traceback only from where the interpreter's own ones are.
 _PYTHON = """
 def _main():
-    import linecache, os, sys
-    with os.fdopen(3, "rb") as file:
-        source = file.read()
+    import posix, sys
+    source = b""
+    while piece := posix.read(3, 1 << 20):
+        source += piece
+    posix.close(3)
     name = "<code>"
     main = sys.modules["__main__"].__dict__
     del main["_main"]
+    own = sys.path[1:]
     def show(kind, error, trace):
-        import traceback
-        lines = source.decode("utf-8", "replace").splitlines(True)
-        linecache.cache[name] = (len(source), None, lines, name)
-        traceback.print_exception(kind, error, trace)
+        users, sys.path = sys.path, own
+        try:
+            import linecache, traceback
+            lines = source.decode("utf-8", "replace").splitlines(True)
+            linecache.cache[name] = (len(source), None, lines, name)
+            printed = traceback.print_exception
+        except Exception:
+            # The source itself imported files of these names.
+            printed = sys.__excepthook__
+        finally:
+            sys.path = users
+        printed(kind, error, trace)
     sys.excepthook = show
     try:
         code = compile(source, name, "exec", dont_inherit=True)
@@ -64,6 +77,9 @@ def _main():
     sys.exit(1)
 _main()
 """
+
+PROGRAMS = ("/usr/local/bin", "/usr/bin", "/bin")
+"""Where the shell and the interpreter are: only in the image, as anybody may put a ``bash`` in their own PATH."""
 
 # Python ignores these for itself; a command must start with every signal as the system has it.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM]
@@ -165,7 +181,7 @@ class Command:
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         source_file = None
         try:
-            argv, source_file = self._program(language, source, environment)
+            argv, source_file = self._program(language, source)
             self.pid = self._spawn(argv, environment, [write for _read, write in pipes], source_file)
         except CannotStart:
             for read, _write in pipes:
@@ -195,13 +211,13 @@ class Command:
         os.chdir("/")
         self.notes.append(f"{paths.HOME} could not be entered; the command ran in /.")
 
-    def _program(self, language: str, source: bytes, environment: dict[str, str]) -> tuple[list[str], int | None]:
+    def _program(self, language: str, source: bytes) -> tuple[list[str], int | None]:
         """The arguments, and a file for descriptor 3 when the source goes that way."""
         if language == "python":
-            return [_find("python3", environment), "-c", _PYTHON], _memory_file(source)
+            return [_find("python3"), "-c", _PYTHON], _memory_file(source)
         if b"\0" in source:
             raise CannotStart("bash: the command holds a NUL character, which no command can; remove it\n")
-        bash = _find("bash", environment)
+        bash = _find("bash")
         if len(source) <= LARGEST_ARGUMENT:
             return [bash, "-c", os.fsdecode(source)], None
         return [bash, "-c", _LONG_BASH], _memory_file(source)
@@ -354,9 +370,9 @@ def _memory_file(data: bytes) -> int:
     return descriptor
 
 
-def _find(name: str, environment: dict[str, str]) -> str:
-    for directory in environment.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":"):
-        path = os.path.join(directory, name)
+def _find(name: str) -> str:
+    for directory in PROGRAMS:
+        path = f"{directory}/{name}"
         try:
             if stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK):
                 return path
