@@ -52,9 +52,7 @@ async def test_a_command_whose_first_thread_has_ended(container: Container) -> N
 
 async def test_a_command_that_an_earlier_process_holds_fast(container: Container) -> None:
     await container.place("tracer.py", TRACER)
-    await container.bash(
-        "python3 $INPUT_DIR/tracer.py > /dev/null 2>&1 & until [ -e /tmp/ready ]; do sleep 0.01; done"
-    )
+    await container.bash("python3 $INPUT_DIR/tracer.py > /dev/null 2>&1 & until [ -e /tmp/ready ]; do sleep 0.01; done")
     seen = await container.bash("sleep 0.3; echo done", seconds=1)
     assert seen.finished.timed_out or seen.stdout == "done\n"
     if seen.finished.timed_out:

@@ -5,7 +5,6 @@ import fcntl
 import os
 import select
 import signal
-import stat
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,9 +12,7 @@ from collections.abc import Callable
 from . import paths, processes
 from .frames import CHUNK
 from .outputs import Outputs
-
-LARGEST_ARGUMENT = 120_000
-"""Bytes of source handed over as an argument; Linux allows 131 072 for one."""
+from .programs import CannotStart, program
 
 READ = 64 * 1024
 """Bytes read from a pipe at once: as much as one holds by default."""
@@ -28,58 +25,6 @@ REAP_SECONDS = 1.0
 
 BACKGROUND_PIPES = 64
 """Pipes of background processes that are still emptied after their command ended; the oldest are closed."""
-
-# Sources that are too long for an argument come through descriptor 3; builtins only, so nothing else sees it.
-_LONG_BASH = 'IFS= read -rd "" BATHYSPHERE_SOURCE <&3; exec 3<&-; eval "$BATHYSPHERE_SOURCE"'
-
-# The source runs as the main module. Its own frames are all that a traceback shows, with their lines. The user's
-# files come first where modules are looked for, so only modules built into the interpreter are imported here, and
-# for a traceback only from where the interpreter's own ones are.
-_PYTHON = """
-def _main():
-    import posix, sys
-    source = b""
-    while piece := posix.read(3, 1 << 20):
-        source += piece
-    posix.close(3)
-    name = "<code>"
-    main = sys.modules["__main__"].__dict__
-    del main["_main"]
-    own = sys.path[1:]
-    def show(kind, error, trace):
-        users, sys.path = sys.path, own
-        try:
-            import linecache, traceback
-            lines = source.decode("utf-8", "replace").splitlines(True)
-            linecache.cache[name] = (len(source), None, lines, name)
-            printed = traceback.print_exception
-        except Exception:
-            # The source itself imported files of these names.
-            printed = sys.__excepthook__
-        finally:
-            sys.path = users
-        printed(kind, error, trace)
-    sys.excepthook = show
-    try:
-        code = compile(source, name, "exec", dont_inherit=True)
-        try:
-            exec(code, main)
-        except SystemExit:
-            raise
-        except BaseException as error:
-            # Without this frame, as if the source had been the program.
-            failed, trace = error, error.__traceback__.tb_next
-        else:
-            return
-    except (SyntaxError, ValueError) as error:
-        failed, trace = error, None
-    sys.excepthook(type(failed), failed, trace)
-    sys.exit(1)
-_main()
-"""
-
-PROGRAMS = ("/usr/local/bin", "/usr/bin", "/bin")
-"""Where the shell and the interpreter are: only in the image, as anybody may put a ``bash`` in their own PATH."""
 
 # Python ignores these for itself; a command must start with every signal as the system has it.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM]
@@ -135,10 +80,6 @@ class Stream:
         self.open = True
 
 
-class CannotStart(Exception):
-    """The command could not be started; the message is for its stderr."""
-
-
 class Command:
     """A command that runs. ``send(stream, data)`` is called with its output as it comes."""
 
@@ -181,7 +122,7 @@ class Command:
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         source_file = None
         try:
-            argv, source_file = self._program(language, source)
+            argv, source_file = program(language, source)
             self.pid = self._spawn(argv, environment, [write for _read, write in pipes], source_file)
         except CannotStart:
             for read, _write in pipes:
@@ -210,17 +151,6 @@ class Command:
                     os.chmod(paths.HOME, 0o700)  # the user took it from themselves
         os.chdir("/")
         self.notes.append(f"{paths.HOME} could not be entered; the command ran in /.")
-
-    def _program(self, language: str, source: bytes) -> tuple[list[str], int | None]:
-        """The arguments, and a file for descriptor 3 when the source goes that way."""
-        if language == "python":
-            return [_find("python3"), "-c", _PYTHON], _memory_file(source)
-        if b"\0" in source:
-            raise CannotStart("bash: the command holds a NUL character, which no command can; remove it\n")
-        bash = _find("bash")
-        if len(source) <= LARGEST_ARGUMENT:
-            return [bash, "-c", os.fsdecode(source)], None
-        return [bash, "-c", _LONG_BASH], _memory_file(source)
 
     def _spawn(self, argv: list[str], environment: dict[str, str], pipes: list[int], source: int | None) -> int:
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
@@ -359,26 +289,6 @@ def reap() -> dict[int, int]:
         if pid == 0:
             return ended
         ended[pid] = status
-
-
-def _memory_file(data: bytes) -> int:
-    descriptor = os.memfd_create("source", os.MFD_CLOEXEC)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _find(name: str) -> str:
-    for directory in PROGRAMS:
-        path = f"{directory}/{name}"
-        try:
-            if stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK):
-                return path
-        except OSError:
-            continue
-    raise CannotStart(f"{name} is not installed in this container\n")
 
 
 def _capacity(descriptor: int) -> int:

@@ -117,7 +117,8 @@ def _create(path: str, command: dict[str, Any]) -> dict[str, object]:
     except FileNotFoundError:
         if target.count("/") > paths.DEEPEST:
             raise Refused(
-                "invalid_tool_input", f"{path} has more than {paths.DEEPEST} parts. Use fewer directories in each other."
+                "invalid_tool_input",
+                f"{path} has more than {paths.DEEPEST} parts. Use fewer directories in each other.",
             ) from None
         os.makedirs(os.path.dirname(target), exist_ok=True)
     else:

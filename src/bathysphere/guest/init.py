@@ -17,10 +17,11 @@ import time
 from collections import deque
 
 from . import frames
-from .commands import BACKGROUND_PIPES, READ, CannotStart, Command, Stream, reap
+from .commands import BACKGROUND_PIPES, READ, Command, Stream, reap
 from .failures import Failure, of_os_error
 from .files import Placing
 from .outputs import Outputs
+from .programs import CannotStart
 
 # The typing module would make up a tenth of the time to start.
 TYPE_CHECKING = False
@@ -130,7 +131,7 @@ class Guest:
             self._refuse(number, failure)
         except OSError as error:
             self._give_up(number, header["op"], of_os_error(f"The request {header['op']}", error))
-        except Exception as error:  # noqa: BLE001  (with process 1 every process of the container would end)
+        except Exception as error:  # with process 1 every process of the container would end
             why = f"The request {header['op']} failed: {type(error).__name__}"
             self._give_up(number, header["op"], Failure("failed", why))
 
