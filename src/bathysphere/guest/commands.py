@@ -103,7 +103,8 @@ class Command:
         """
         self._send = send
         self._oom_score = oom_score
-        self.notes = outputs.begin()
+        outputs.begin()
+        self.notes = outputs.notes
         self.status: int | None = None
         self.timed_out = False
         self._killed = False

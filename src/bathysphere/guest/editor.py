@@ -12,7 +12,7 @@ from typing import Any
 from . import paths
 from .failures import FULL, of_os_error
 from .hunk import hunk
-from .text_files import BOM, LARGEST_TEXT, Refused, read_regular, text_of
+from .text_files import BOM, LARGEST_TEXT, Refused, read_regular, refuse_own, text_of
 from .viewing import view_directory, view_file
 
 
@@ -70,6 +70,7 @@ def _view(path: str, command: dict[str, Any]) -> dict[str, object]:
     if os.path.isdir(path):
         if span is not None:
             raise Refused("invalid_tool_input", f"{path} is a directory; view_range is for text files.")
+        _resolved(path)
         return view_directory(path)
     data, _info = read_regular(path, LARGEST_TEXT)
     return view_file(path, data, span)
@@ -94,12 +95,14 @@ def _write(path: str, data: bytes, mode: int | None) -> None:
 
 
 def _resolved(path: str) -> str:
-    """``path`` without symbolic links; what is not there yet stays as it is. Raises OSError."""
+    """``path`` without symbolic links; what is not there yet stays as it is. Raises OSError and Refused."""
     try:
         os.stat(path)  # the system follows at most 40 links and says so when there are more
     except FileNotFoundError:
         pass
-    return os.path.realpath(path)
+    found = os.path.realpath(path)
+    refuse_own(path, found)
+    return found
 
 
 def _create(path: str, command: dict[str, Any]) -> dict[str, object]:

@@ -267,13 +267,14 @@ class Guest:
     def _finished(
         self, number: int, code: int, seconds: float, command: Command | None = None, truncated: bool = False
     ) -> None:
+        produced = self._outputs.collect()
         report = {
             "return_code": code,
             "timed_out": command is not None and command.timed_out,
             "duration_seconds": seconds,
             "truncated": truncated,
-            "notes": [] if command is None else command.notes,
-            **self._outputs.collect(),
+            "notes": self._outputs.notes,
+            **produced,
         }
         self._send({"type": "finished", "id": number}, json.dumps(report).encode())
 
