@@ -55,7 +55,7 @@ def _open(path: str) -> int | None:
 
 def _files(directory: int) -> tuple[list[tuple[str, os.stat_result]], bool]:
     """The regular files at the top level of a directory, and whether all of it was looked at."""
-    found = []
+    found: list[tuple[str, os.stat_result]] = []
     try:
         with os.scandir(directory) as entries:
             for number, entry in enumerate(entries):
