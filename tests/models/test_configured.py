@@ -44,7 +44,7 @@ async def test_the_first_match_wins() -> None:
     assert isinstance(other, PromptedTools) and choice.backend == "openai"
     assert isinstance(models.choose("demo")[0], DemoModel)
     assert models.names() == ["demo"], "only names that reach what they promise are listed"
-    assert "models.0" in models.describe()[0] and "claude-opus-* -> anthropic at http" in models.describe()[0]
+    assert "entry 1" in models.describe()[0] and "claude-opus-* -> anthropic at http" in models.describe()[0]
     with pytest.raises(NotFound, match=r"^model: gpt-9 \(this server knows: claude-opus-\*, claude-\*, demo\)$"):
         models.choose("gpt-9")
     await models.close()
