@@ -10,6 +10,7 @@ import click
 from bathysphere.settings import Settings, SettingsError
 
 USUAL: Final = Path("bathysphere.toml")
+USUAL_PORT: Final = 8321
 
 option = click.option(
     "--config",

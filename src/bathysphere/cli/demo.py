@@ -48,13 +48,15 @@ def demo() -> None:
         "[dim]Starting the server ...[/]"
     )
     # Everything the server keeps is below this folder, and goes with it.
-    with tempfile.TemporaryDirectory(prefix="bathysphere-demo-", ignore_cleanup_errors=True) as folder:
-        with _server(Path(folder)) as address:
-            import anthropic  # noqa: PLC0415 - takes a second or two, in which the server starts
+    with (
+        tempfile.TemporaryDirectory(prefix="bathysphere-demo-", ignore_cleanup_errors=True) as folder,
+        _server(Path(folder)) as address,
+    ):
+        import anthropic  # noqa: PLC0415 - takes a second or two, in which the server starts
 
-            url, key = address()
-            with anthropic.Anthropic(api_key=key, base_url=url) as client:
-                _play(console, client)
+        url, key = address()
+        with anthropic.Anthropic(api_key=key, base_url=url) as client:
+            _play(console, client)
     console.print(
         "\nNext:\n"
         "  make serve     the server, on http://127.0.0.1:8321, with two lines to paste where your client runs\n"
@@ -95,7 +97,9 @@ def _play(console: Console, client: anthropic.Anthropic) -> None:
     days = round((first.container.expires_at - datetime.now(UTC)) / timedelta(days=1))
     for path in saved:
         console.print(f"saved       {path}  ({path.stat().st_size:,} bytes)", markup=False)
-    console.print(f"container   {first.container.id}  (a server of yours keeps it for {days} days; this one was for show)")
+    console.print(
+        f"container   {first.container.id}  (a server of yours keeps it for {days} days; this one was for show)"
+    )
 
 
 def _museum() -> bytes:

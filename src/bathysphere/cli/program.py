@@ -11,5 +11,8 @@ NAME = "bathysphere"
 
 
 def program() -> str:
-    """``bathysphere`` where that is on the PATH, else its whole path, quoted for a shell."""
-    return NAME if shutil.which(NAME) else shlex.quote(str(Path(sys.executable).with_name(NAME)))
+    """``bathysphere`` where that is on the PATH, else with its whole path, quoted for a shell."""
+    if shutil.which(NAME):
+        return NAME
+    beside = Path(sys.executable).with_name(NAME)
+    return shlex.quote(str(beside)) if beside.exists() else f"{shlex.quote(sys.executable)} -m {NAME}"

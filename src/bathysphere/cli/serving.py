@@ -32,13 +32,15 @@ def run(settings: Settings, config: Path | None, data: Path, image: Image, host:
         status = await services.host.status()
         console.print(f"[bold]bathysphere {__version__}[/] listens on [bold]{url}[/]")
         console.print(f"  engine  {status.engine}, {'as root' if status.privileged else 'without root'}")
-        for weakness in status.weaknesses:
-            console.print(f"          not protected: {weakness}", markup=False)
+        for number, weakness in enumerate(status.weaknesses):
+            console.print(f"  {'' if number else 'caution':8}{weakness}", markup=False)
         console.print(f"  image   {image.root}", markup=False)
         console.print(f"  data    {data}", markup=False)
         console.print(f"  config  {config or 'none, all settings are the usual ones'}", markup=False)
         for line in services.models.describe():
             console.print(f"  model   {line}", markup=False)
+        for line in await services.models.silent():
+            console.print(f"          {line}", markup=False, style="yellow")
         console.print(f"\n{await _invitation(services, url, data)}", markup=False)
         console.print("\nCtrl-C ends it.")
         sys.stdout.flush()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from bathysphere.models.base import Model
 from bathysphere.models.demo import DemoModel
 from bathysphere.models.failures import Upstream
-from bathysphere.models.local_servers import USUAL_PORTS, Look, look_for_local_servers
+from bathysphere.models.local_servers import USUAL_PORTS, Look, listens_if_here, look_for_local_servers
 from bathysphere.models.prompted_tools import PromptedTools
 from bathysphere.settings import ModelSettings, SettingsError
 from bathysphere.wire.errors import NotFound
@@ -24,6 +24,7 @@ _KEY_VARIABLES: Final = {
     "bedrock": ("AWS_BEARER_TOKEN_BEDROCK",),
 }
 _BASE_VARIABLES: Final = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
+_REGION_VARIABLES: Final = {"bedrock": "AWS_REGION", "vertex": "CLOUD_ML_REGION"}
 _GLOB_CHARACTERS: Final = frozenset("*?[")
 
 
@@ -36,6 +37,11 @@ class Choice:
     base_url: str | None
     model: str | None
     why: str
+
+    def target(self) -> str:
+        """Backend, address and name sent, in words."""
+        where = f" at {self.base_url}" if self.base_url else ""
+        return f"{self.backend}{where}" + (f" as {self.model}" if self.model else "") + f" (pattern {self.pattern})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,16 @@ class ConfiguredModels:
             + (f" as {choice.model}" if choice.model else "")
             + f" ({choice.why})"
             for choice in self.choices
+        ]
+
+    async def silent(self) -> list[str]:
+        """A line for each address on this machine where nothing listens (yet)."""
+        addresses = dict.fromkeys(choice.base_url for choice in self.choices if choice.base_url)
+        listens = await asyncio.gather(*map(listens_if_here, addresses))
+        return [
+            f"nothing answers at {address} yet"
+            for address, known in zip(addresses, listens, strict=True)
+            if known is False
         ]
 
     def names(self) -> list[str]:
@@ -181,6 +197,9 @@ def _built(
             case _:
                 return _of_anthropic(entry, key, base_url, hint)
     except ValueError as error:
+        variable = _REGION_VARIABLES.get(entry.backend)
+        if variable is not None and entry.region is None:
+            raise SettingsError(f"{place}: no region is known; set region in this entry, or {variable}") from error
         raise SettingsError(f"{place}: {error}") from error
 
 
