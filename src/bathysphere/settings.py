@@ -54,6 +54,7 @@ class SandboxLimits(_Table):
     output_bytes: int = Field(default=128 * 1024, ge=1024, description="kept of stdout and of stderr, each")
     captured_files: int = Field(default=100, ge=0, description="files returned by one call")
     captured_file_bytes: int = Field(default=500 * MIB, ge=0, description="one returned file")
+    captured_bytes: int = Field(default=GIB, ge=0, description="all files returned by one call, together")
 
 
 class HostSettings(_Table):
@@ -88,6 +89,7 @@ class LimitSettings(_Table):
     request_bytes: int = Field(default=32 * MIB, ge=1024)
     file_bytes: int = Field(default=500 * MIB, ge=1)
     storage_bytes: int = Field(default=1024 * GIB, ge=1, description="all files of an organisation")
+    reserve_bytes: int = Field(default=GIB, ge=0, description="of the data directory's disk, which no file may take")
 
 
 Backend = Literal["anthropic", "bedrock", "vertex", "openai", "demo"]

@@ -139,6 +139,7 @@ async def host(image: Path, environment: dict[str, str], data: Path) -> AsyncGen
         "processes": 64,
         "captured_files": 5,
         "captured_file_bytes": 10_000_000,
+        "captured_bytes": 25_000_000,
     }
     host = LocalHost(data, settings_of(sandbox=limits), image, environment)
     yield host

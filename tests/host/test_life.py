@@ -121,6 +121,23 @@ async def test_a_sandbox_is_killed_in_a_call(make_host: MakeHost, tmp_path: Path
     assert (await container.bash("cat kept.txt; pgrep -cx sleep")).stdout == "kept\n0\n"
 
 
+async def test_calls_that_fail_leave_one_line_in_the_log(make_host: MakeHost, tmp_path: Path) -> None:
+    host = make_host()
+    await host.create("one")
+    for _ in range(3):
+        running = asyncio.create_task(Container(host, "one").bash("sleep 100"))
+        guest = guest_of(daemon_of(tmp_path / "data"))
+        while not (await asyncio.to_thread(Path(f"/proc/{guest}/task/{guest}/children").read_text)).split():
+            await asyncio.sleep(0.01)
+        os.kill(guest, signal.SIGKILL)
+        with pytest.raises(SandboxFailed):
+            await running
+        await Container(host, "one").bash("true")
+    lines = (tmp_path / "data" / "host" / "host.log").read_text().splitlines()
+    assert len([line for line in lines if "one: ended" in line]) == 3
+    assert len(lines) < 8, lines
+
+
 async def test_a_sandbox_is_killed_between_calls(make_host: MakeHost, tmp_path: Path) -> None:
     host = make_host()
     await host.create("one")

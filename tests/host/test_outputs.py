@@ -79,6 +79,13 @@ async def test_too_many_and_too_large(container: Container) -> None:
     assert seen.finished.left_out[2].in_output_directory
 
 
+async def test_too_much_together(container: Container) -> None:
+    """Files of holes take nothing in the container, and what they are long where they are stored."""
+    seen = await container.bash("cd $OUTPUT_DIR; truncate -s 9M 1 2 3; echo small > 4; du -s . >&2")
+    assert names(seen) == ["1", "2", "4"]
+    assert [(file.name, file.reason) for file in seen.finished.left_out] == [("3", "too_much")]
+
+
 async def test_names(container: Container) -> None:
     seen = await container.python(
         "import os\n"

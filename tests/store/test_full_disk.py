@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import event, text
 
 from bathysphere.store import containers, keys, workspaces
+from bathysphere.store.blobs import BlobStoreFull
+from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database, DatabaseFull
 
 MONTH = timedelta(days=30)
@@ -57,3 +59,13 @@ async def test_a_use_that_cannot_be_recorded_is_a_use_all_the_same(full: Any, mo
     monkeypatch.setattr(database, "writing", always_full)
     await containers.touch(database, container.id)
     monkeypatch.setattr(database, "writing", original)
+
+
+async def test_what_is_reserved_of_the_disk_is_not_taken(tmp_path: Path) -> None:
+    blobs = await LocalBlobs.open_folder(tmp_path / "blobs", reserve_bytes=1 << 60)
+    with pytest.raises(BlobStoreFull):
+        async with blobs.writer() as writer:
+            await writer.write(b"x")
+            await writer.commit()
+    assert [key async for key, _ in blobs.listing()] == []
+    assert list((tmp_path / "blobs" / ".unfinished").iterdir()) == []

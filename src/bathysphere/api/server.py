@@ -49,7 +49,7 @@ async def open_services(
         stack.push_async_callback(models.close)
         database = await Database.open(data)
         stack.push_async_callback(database.close)
-        blobs = await LocalBlobs.open_folder(data / "blobs")
+        blobs = await LocalBlobs.open_folder(data / "blobs", settings.limits.reserve_bytes)
         sweeping = asyncio.create_task(_sweep_hourly(database, blobs))
         stack.callback(sweeping.cancel)
         host = LocalHost(data, settings, image.root, Definition.load().environment)

@@ -106,6 +106,7 @@ def _left_out_note(left_out: LeftOutFile) -> str:
     reasons = {
         "too_large": f"it has {left_out.size_bytes} bytes, more than one returned file may have",
         "too_many": "the call produced more files than are returned at once",
+        "too_much": f"with its {left_out.size_bytes} bytes, the call's files have more than are returned at once",
         "unreadable_name": "its name is not printable UTF-8",
     }
     return (

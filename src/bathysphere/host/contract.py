@@ -75,7 +75,8 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class LeftOutFile:
-    """A produced file that is not returned, and why (``too_large``, ``too_many``, ``unreadable_name``)."""
+    """A produced file that is not returned, and why (``too_large``, ``too_many``, ``too_much``: with the
+    others, ``unreadable_name``, ``unreadable``)."""
 
     name: str
     size_bytes: int

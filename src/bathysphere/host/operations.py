@@ -118,6 +118,8 @@ class Call:
             await write_frame(self.writer, {"type": "finished"}, json_bytes(finished))
         finally:
             watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch  # it gives the reader free, which a refusal still needs
 
     def _output(self, stream: str, data: bytes) -> None:
         # Bounded by what is kept of a command's output, so nobody has to wait here for a slow client.
@@ -228,17 +230,36 @@ def _finished(report: Report, limits: SandboxLimits, group: Group | None, before
         notes.append(f"{report.left_out_more} further files are not returned.")
     # Checked once more here: a guest that was taken over could send names that would harm a terminal.
     files = [entry for entry in report.files if valid_filename(entry[1]) and entry[2] <= limits.captured_file_bytes]
+    kept, left_out = _within(files[: limits.captured_files], limits.captured_bytes)
     return {
         "return_code": report.return_code,
         "timed_out": report.timed_out,
         "duration_seconds": report.duration_seconds,
         "truncated": report.truncated,
-        "files": files[: limits.captured_files],
-        "left_out": [(printable_text(name), *rest) for name, *rest in report.left_out],
+        "files": kept,
+        "left_out": [(printable_text(name), *rest) for name, *rest in report.left_out] + left_out,
         "notes": notes,
         "cpu_seconds": cpu,
         "peak_memory_bytes": peak,
     }
+
+
+def _within(
+    files: list[tuple[str, str, int]], room: int
+) -> tuple[list[tuple[str, str, int]], list[tuple[str, int, str, bool]]]:
+    """The files that fit into ``room`` bytes together, and the others as left out.
+
+    Their lengths count, whatever they take in the container: a file that is one hole would be stored in full.
+    """
+    kept = []
+    left_out = []
+    for handle, name, size in files:
+        if size <= room:
+            room -= size
+            kept.append((handle, name, size))
+        else:
+            left_out.append((name, size, "too_much", False))
+    return kept, left_out
 
 
 def _size(count: int) -> str:

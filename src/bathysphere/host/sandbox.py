@@ -59,7 +59,7 @@ class Report(_Strict):
 
     return_code: Annotated[int, Field(ge=0, le=255)]
     timed_out: bool
-    duration_seconds: Annotated[float, Field(ge=0)]
+    duration_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     truncated: bool
     notes: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=20)]
     files: Annotated[
@@ -201,8 +201,9 @@ class Sandbox:
                 while True:
                     answer, data = await self._hear(max(_OUTPUT_PAYLOAD, _REPORT_PAYLOAD))
                     if answer.get("type") == "output" and answer.get("stream") in ("stdout", "stderr"):
+                        # Without data it would cost nothing of the room, and could go on for ever.
                         room -= len(data)
-                        if room < 0:
+                        if room < 0 or not data:
                             raise GuestError("the guest sends more output than agreed")
                         output(answer["stream"], data)
                     elif answer.get("type") == "finished":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -188,10 +187,7 @@ def _finish_inside(root: Path, definition: Definition, progress: Progress) -> No
         f"exec chroot . /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/{_INSIDE} "
         "PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m bathysphere.image.finishing"
     )
-    argv = ["sh", "-c", script, "sh", str(root)]
-    if os.geteuid() != 0:
-        argv = ["unshare", "--user", "--map-root-user", "--mount", "--", *argv]
-    run(confined(argv), progress, "Finishing the image")
+    run(confined(["sh", "-c", script, "sh", str(root)]), progress, "Finishing the image")
     _remove_tree(inside)
 
 
@@ -223,11 +219,15 @@ def _name(work: Path, images: Path, definition: Definition, origin: str) -> Imag
 
 
 def _remove_tree(tree: Path) -> None:
-    """Remove a tree that may hold read-only directories."""
+    """Remove a tree that may hold read-only directories, and what belongs to the account's subordinate ids."""
     if not tree.exists():
         return
     try:
         shutil.rmtree(tree)
     except PermissionError:
-        subprocess.run(["chmod", "-R", "u+rwx", str(tree)], check=False, stdin=subprocess.DEVNULL)
-        shutil.rmtree(tree)
+        subprocess.run(
+            confined(["rm", "-rf", "--", str(tree)]), check=False, stdin=subprocess.DEVNULL, capture_output=True
+        )
+        shutil.rmtree(tree, ignore_errors=True)
+        if tree.exists():
+            raise ImageError(f"{tree} could not be removed: remove it as root.") from None

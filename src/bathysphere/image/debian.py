@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
 import subprocess
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from bathysphere.image.definition import Definition
 from bathysphere.image.errors import ImageError
 from bathysphere.image.programs import confined, require, run
 from bathysphere.image.progress import Progress
-from bathysphere.image.unpacking import unpack
 
 # Settings of the machine's apt that decide whether its mirror can be reached and believed.
 _APT_SETTINGS = re.compile(r"^Acquire::(https?::.*|ftp::.*|Check-Valid-Until|Check-Date|Retries|ForceIPv[46]) ")
@@ -58,8 +55,7 @@ def sources_of(indexes: str, definition: Definition) -> tuple[str, ...]:
 def bootstrap(definition: Definition, work: Path, downloads: Path, progress: Progress) -> Path:
     """Make ``work/rootfs`` with the Debian packages of the definition and return it.
 
-    Root gets a directory owned by root, with fetched packages kept in ``downloads`` from the moment they arrive.
-    Anyone else gets a tree of their own, by way of a user namespace and a tar file.
+    Fetched packages are kept in ``downloads`` from the moment they arrive. All of the tree belongs to whoever builds.
     Raises ``ImageError`` when a program is missing or fails.
     """
     if platform.machine() != "x86_64":
@@ -67,32 +63,28 @@ def bootstrap(definition: Definition, work: Path, downloads: Path, progress: Pro
     mmdebstrap = require("mmdebstrap", "mmdebstrap")
     root = work / "rootfs"
     origin = origin_of_this_machine(definition)
-    if os.geteuid() == 0:
-        cache = downloads / "debian"
-        cache.mkdir(parents=True, exist_ok=True)
-        target = root
-        mode = ["--mode=root", *_keep_packages_in(cache)]
-    else:
-        target = work / "base.tar"
-        target.unlink(missing_ok=True)
-        mode = ["--mode=unshare"]
+    cache = downloads / "debian"
+    cache.mkdir(parents=True, exist_ok=True)
+    # Where the next build clears up after one that was killed.
+    scratch = work / "tmp"
+    scratch.mkdir(exist_ok=True)
     argv = [
         mmdebstrap,
-        *mode,
+        "--mode=root",
+        *_keep_packages_in(cache),
         "--variant=minbase",
         f"--architectures={definition.architecture}",
         f"--components={','.join(definition.components)}",
         f"--include={','.join(definition.packages)}",
         *(f"--aptopt={setting}" for setting in origin.settings),
         definition.suite,
-        str(target),
+        str(root),
         *origin.sources,
     ]
-    run(confined(argv), progress, "Making the Debian base system with mmdebstrap")
-    if target != root:
-        with tarfile.open(target) as archive:
-            unpack(archive, root)
-        target.unlink()
+    run(confined(argv), progress, "Making the Debian base system with mmdebstrap", {"TMPDIR": str(scratch)})
+    shutil.rmtree(scratch)
+    # Without root some of it belongs to subordinate ids, and the builder could neither change nor remove it.
+    run(confined(["chown", "-R", "--no-dereference", "0:0", str(root), str(cache)]), progress, "Taking over the tree")
     return root
 
 

@@ -53,7 +53,7 @@ def find(images: Path | None = None, definition: Definition | None = None) -> Im
 
 
 def tree_bytes(root: Path) -> int:
-    """Disk space that a tree takes, in bytes. Files that vanish meanwhile count for nothing."""
+    """Disk space that a tree takes, in bytes. Files that vanish meanwhile, or are hidden, count for nothing."""
     return sum(_sizes(root))
 
 
@@ -67,5 +67,5 @@ def _sizes(directory: Path | str) -> Iterator[int]:
                         yield from _sizes(entry.path)
                 except FileNotFoundError:
                     continue
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return

@@ -33,9 +33,14 @@ _ADVICE = (
 )
 
 
+def search_path() -> str:
+    """PATH with the administrators' directories, which Debian leaves out of an ordinary user's."""
+    return os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
 def require(program: str, package: str) -> str:
     """The path of a program. Raises ``ImageError`` naming the Debian package that brings it."""
-    found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    found = shutil.which(program, path=search_path())
     if found is None:
         raise ImageError(
             f"{program} is not installed: run 'apt-get install {package}', "
@@ -45,15 +50,15 @@ def require(program: str, package: str) -> str:
 
 
 def confined(argv: Sequence[str]) -> list[str]:
-    """The command in a process and mount namespace of its own, which end when the builder ends, however it ends.
+    """The command as root in a process and mount namespace of its own, which end when the builder does, in any way.
 
-    Only root can have that; for anyone else the command is only tied to the life of the builder.
+    An ordinary user becomes root of a user namespace with the subordinate ids that the account has.
     """
+    unshare = require("unshare", "util-linux")
+    as_root = [unshare, "--user", "--map-root-user", "--map-auto", "--"] if os.geteuid() != 0 else []
+    # After the change of user, which makes the kernel forget such a tie.
     tied = [require("setpriv", "util-linux"), "--pdeathsig", "KILL"]
-    if os.geteuid() != 0:
-        return [*tied, *argv]
-    unshare = [require("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-    return [*tied, *unshare, *argv]
+    return [*as_root, *tied, unshare, "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", *argv]
 
 
 def run(argv: Sequence[str], progress: Progress, doing: str, environment: Mapping[str, str] | None = None) -> None:
@@ -67,7 +72,7 @@ def run(argv: Sequence[str], progress: Progress, doing: str, environment: Mappin
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "PATH": search_path(), **(environment or {})},
         text=True,
         errors="replace",
         start_new_session=True,

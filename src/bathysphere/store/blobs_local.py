@@ -35,14 +35,16 @@ T = TypeVar("T")
 class LocalBlobs:
     """The blobs of one folder, which may be shared by several processes of one machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve_bytes: int = 0) -> None:
+        """``reserve_bytes`` of the folder's disk are left free: a blob that would take them is refused as too much."""
         self._folder = folder
+        self._reserve = reserve_bytes
         self._unfinished = folder / _UNFINISHED
 
     @classmethod
-    async def open_folder(cls, folder: Path) -> LocalBlobs:
+    async def open_folder(cls, folder: Path, reserve_bytes: int = 0) -> LocalBlobs:
         """Use a folder, made when it is not there, readable by this user only. Raises BlobError."""
-        blobs = cls(folder)
+        blobs = cls(folder, reserve_bytes)
         await _in_thread(blobs._make_folders)
         return blobs
 
@@ -54,7 +56,7 @@ class LocalBlobs:
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[BlobWriter]:
         """See Blobs."""
-        writer = await _in_thread(_LocalWriter, self._unfinished, self._path)
+        writer = await _in_thread(_LocalWriter, self._unfinished, self._path, self._reserve)
         try:
             yield writer
         finally:
@@ -101,8 +103,9 @@ class LocalBlobs:
 class _LocalWriter:
     """Its blocking halves run in worker threads, one at a time."""
 
-    def __init__(self, unfinished: Path, place: Callable[[str], Path]) -> None:
+    def __init__(self, unfinished: Path, place: Callable[[str], Path], reserve: int) -> None:
         self.size = 0
+        self._reserve = reserve
         self._place = place
         self._buffer = bytearray()
         self._path, self._descriptor = _create_locked(unfinished)
@@ -124,6 +127,9 @@ class _LocalWriter:
         return key
 
     def _flush(self) -> None:
+        disk = os.fstatvfs(self._descriptor)
+        if disk.f_bavail * disk.f_frsize - len(self._buffer) < self._reserve:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with memoryview(self._buffer) as view:
             written = 0
             while written < len(view):

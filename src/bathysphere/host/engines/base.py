@@ -56,7 +56,7 @@ class RunningSandbox(Protocol):
         """Wait until the sandbox has ended by itself or was killed."""
 
     def complaint(self) -> str:
-        """What the engine and the guest said on standard error so far, at most 4 KiB; it may be hostile text."""
+        """The last 600 characters that engine and guest said on standard error so far; they may be hostile."""
 
     def close(self) -> None:
         """Let go of descriptors. The sandbox has ended before."""

@@ -34,7 +34,8 @@ _NAMESPACES = (
 )
 
 _PIPE_BYTES = 256 * 1024
-_COMPLAINT = 4096
+_COMPLAINT = 65536
+_COMPLAINT_SHOWN = 600
 _INFO_SECONDS = 5.0
 
 
@@ -217,7 +218,8 @@ class BubblewrapSandbox:
     def complaint(self) -> str:
         """See RunningSandbox."""
         try:
-            return os.read(self._stderr, _COMPLAINT).decode(errors="replace").strip()
+            # Python says last what went wrong. Little is kept, so that no sandbox can wash the log away.
+            return os.read(self._stderr, _COMPLAINT).decode(errors="replace").strip()[-_COMPLAINT_SHOWN:]
         except (BlockingIOError, OSError):
             return ""
 
