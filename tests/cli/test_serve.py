@@ -40,6 +40,18 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert port in message and "--port" in message
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--host", "192.0.2.1"]])
+def test_help_and_a_refused_address_wait_for_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys; from bathysphere.cli import main\n"
+        f"try: main(['serve', *{arguments!r}])\n"
+        "except SystemExit: pass\n"
+        "print('imported:', *{'fastapi', 'sqlalchemy', 'uvicorn', 'anthropic', 'openai'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "imported:"
+
+
 def test_a_host_that_is_not_this_machine(tmp_path: Path) -> None:
     for host in ("192.0.2.1", "no-such-host.invalid"):
         message = refused("--data", str(tmp_path / "data"), "--port", "0", "--host", host)

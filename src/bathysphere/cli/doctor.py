@@ -52,7 +52,7 @@ def doctor(data: Path | None, config: Path | None) -> None:
 
 def _data(directory: Path) -> Finding:
     """Whether data can be kept there. Nothing is made: what is not there yet is judged by where it would be made."""
-    there = next(path for path in (directory, *directory.parents) if path.exists())
+    there = next(path for path in (directory, *directory.parents) if os.access(path, os.F_OK))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding(
             "data", "bad", f"{directory} cannot be written", "Choose another one with --data or BATHYSPHERE_DATA."

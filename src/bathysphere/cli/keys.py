@@ -28,7 +28,7 @@ _PIPE_COLUMNS: Final = 400
 
 _data = click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     default=None,
     help="The server's data directory. Default: $BATHYSPHERE_DATA, or the usual place of this system.",
 )
@@ -89,15 +89,8 @@ def disable(data: Path | None, key_id: str) -> None:
 
 def _run(data: Path | None, work: Callable[[Database], Awaitable[T]], *, make: bool = False) -> T:
     directory = (data or default_data_directory()).absolute()
-    if not make and directory.is_dir() and not (directory / DATABASE_FILE).exists():
-        raise click.ClickException(
-            f"{directory} is no data directory of bathysphere: there is no {DATABASE_FILE} in it."
-        )
-    if not make and not directory.exists():
-        raise click.ClickException(
-            f"There is no data directory {directory}. The first start of the server, or `keys create`, makes it; "
-            "another one is chosen with --data or BATHYSPHERE_DATA."
-        )
+    if not make:
+        _check_there(directory)
 
     async def with_database() -> T:
         database = await Database.open(directory)
@@ -110,6 +103,22 @@ def _run(data: Path | None, work: Callable[[Database], Awaitable[T]], *, make: b
         return asyncio.run(with_database())
     except (DatabaseError, UnusableName) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _check_there(directory: Path) -> None:
+    """Opening a database makes it, and its directory; who only looks is told that there is none."""
+    try:
+        if not directory.exists():
+            raise click.ClickException(
+                f"There is no data directory {directory}. The first start of the server, or `keys create`, makes it; "
+                "another one is chosen with --data or BATHYSPHERE_DATA."
+            )
+        if directory.is_dir() and not (directory / DATABASE_FILE).exists():
+            raise click.ClickException(
+                f"{directory} is no data directory of bathysphere: there is no {DATABASE_FILE} in it."
+            )
+    except PermissionError:
+        return  # and opening it says why it cannot be
 
 
 def _shown(moment: datetime | None) -> str:
