@@ -42,7 +42,8 @@ def running(argument: str) -> bool:
 async def test_an_upload_that_is_exchanged_on_its_way(container: Container) -> None:
     await container.place("swapper.py", SWAPPER)
     await container.bash(
-        f"python3 $INPUT_DIR/swapper.py {container.name} > /dev/null 2>&1 &until [ -e /tmp/ready ]; do sleep 0.01; done"
+        f"python3 $INPUT_DIR/swapper.py {container.name} > /dev/null 2>&1 & "
+        "until [ -e /tmp/ready ]; do sleep 0.01; done"
     )
 
     async def content() -> AsyncGenerator[bytes, None]:
