@@ -34,6 +34,14 @@ def default_data_directory() -> Path:
     return (share if share.is_absolute() else Path.home() / ".local" / "share") / "bathysphere" / "data"
 
 
+def store_directory(data: Path) -> Path:
+    """Where the database and the files are below a data directory: the server's own part of it.
+
+    What lies beside it belongs to the host daemon, which may be root when the server is not.
+    """
+    return data / "store"
+
+
 class SettingsError(Exception):
     """The configuration cannot be used; the message names the file, the key and what is allowed."""
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bathysphere.cli.keys import keys
-from bathysphere.settings import default_data_directory
+from bathysphere.settings import default_data_directory, store_directory
 from bathysphere.store import keys as store
 from bathysphere.store.database import Database
 from bathysphere.store.keys import Identity
@@ -21,7 +21,7 @@ def run(*arguments: str) -> Result:
 
 def authenticated(data: Path, secret: str) -> Identity | None:
     async def ask() -> Identity | None:
-        database = await Database.open(data)
+        database = await Database.open(store_directory(data))
         try:
             return await store.authenticate(database, secret)
         finally:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bathysphere.cli.program import program
-from bathysphere.settings import default_data_directory
+from bathysphere.settings import default_data_directory, store_directory
 from bathysphere.store import keys as store
 from bathysphere.store import workspaces
 from bathysphere.store.database import DATABASE_FILE, Database, DatabaseError
@@ -93,7 +93,7 @@ def _run(data: Path | None, work: Callable[[Database], Awaitable[T]], *, make: b
         _check_there(directory)
 
     async def with_database() -> T:
-        database = await Database.open(directory)
+        database = await Database.open(store_directory(directory))
         try:
             return await work(database)
         finally:
@@ -113,7 +113,7 @@ def _check_there(directory: Path) -> None:
                 f"There is no data directory {directory}. The first start of the server, or `keys create`, makes it; "
                 "another one is chosen with --data or BATHYSPHERE_DATA."
             )
-        if directory.is_dir() and not (directory / DATABASE_FILE).exists():
+        if directory.is_dir() and not (store_directory(directory) / DATABASE_FILE).exists():
             raise click.ClickException(
                 f"{directory} is no data directory of bathysphere: there is no {DATABASE_FILE} in it."
             )

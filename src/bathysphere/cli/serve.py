@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+import bathysphere
 from bathysphere.api.listening import listen
 from bathysphere.cli import configuration
 from bathysphere.cli.program import program
+from bathysphere.host.configuration import Configuration
+from bathysphere.host.keeper import divide
+from bathysphere.host.privileges import own
+from bathysphere.host.spawning import spawn
+from bathysphere.image.definition import Definition
 from bathysphere.image.image import find
-from bathysphere.settings import default_data_directory
+from bathysphere.settings import default_data_directory, store_directory
 
 
 @click.command()
@@ -42,10 +51,31 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
         bound = listen(host, port)
     except OSError as error:
         raise click.ClickException(_why_not(error, host, port)) from error
-    with bound:
+    data = (data or default_data_directory()).absolute()
+
+    def served(spawn: Callable[[Configuration], None]) -> None:
         from bathysphere.cli.serving import run  # noqa: PLC0415 - takes a second, and what is above may refuse
 
-        run(settings, config, (data or default_data_directory()).absolute(), image, host, bound)
+        run(settings, config, data, image, host, bound, spawn)
+
+    with bound:
+        if os.geteuid() == 0:
+            daemon = Configuration.of(data, settings, image.root, Definition.load().environment)
+            try:
+                sys.exit(divide(daemon, _own_part(data, settings.host.server_uid), lambda keeper: served(keeper.spawn)))
+            except OSError as error:
+                raise click.ClickException(f"The server cannot give up root's privileges: {error}") from error
+        served(spawn)
+
+
+def _own_part(data: Path, uid: int) -> list[Path]:
+    """Give the server its part of the data directory; all that it must reach, with its own code."""
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    store = store_directory(data)
+    store.mkdir(mode=0o700, exist_ok=True)
+    own(store, uid)
+    code = [Path(bathysphere.__file__).parent, Path(sys.prefix), Path(sys.base_prefix)]
+    return [store, data / "host", *code, *(Path(entry) for entry in sys.path if entry)]
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

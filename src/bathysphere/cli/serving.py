@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,14 +18,23 @@ from bathysphere.api.server import serve
 from bathysphere.api.services import Services
 from bathysphere.cli.program import program
 from bathysphere.containers.host import HostError
+from bathysphere.host.configuration import Configuration
 from bathysphere.image.image import Image
 from bathysphere.settings import Settings, SettingsError, default_data_directory
 from bathysphere.store import keys, workspaces
 from bathysphere.store.database import DatabaseError
 
 
-def run(settings: Settings, config: Path | None, data: Path, image: Image, host: str, bound: socket.socket) -> None:
-    """Serve until Ctrl-C. Raises ClickException when a part of the server cannot be had."""
+def run(
+    settings: Settings,
+    config: Path | None,
+    data: Path,
+    image: Image,
+    host: str,
+    bound: socket.socket,
+    spawn: Callable[[Configuration], None],
+) -> None:
+    """Serve until Ctrl-C; ``spawn`` starts the daemon. Raises ClickException when a part cannot be had."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     console = Console(highlight=False, soft_wrap=True)
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
@@ -31,7 +42,8 @@ def run(settings: Settings, config: Path | None, data: Path, image: Image, host:
     async def on_listening(services: Services) -> None:
         status = await services.host.status()
         console.print(f"[bold]bathysphere {__version__}[/] listens on [bold]{url}[/]")
-        console.print(f"  engine  {status.engine}, {'as root' if status.privileged else 'without root'}")
+        privileges = f"as root; this server is user {os.geteuid()}" if status.privileged else "without root"
+        console.print(f"  engine  {status.engine}, {privileges}")
         for number, weakness in enumerate(status.weaknesses):
             console.print(f"  {'' if number else 'caution':8}{weakness}", markup=False)
         console.print(f"  image   {image.root}", markup=False)
@@ -46,7 +58,7 @@ def run(settings: Settings, config: Path | None, data: Path, image: Image, host:
         sys.stdout.flush()
 
     try:
-        serve(settings, data, image, bound, on_listening)
+        serve(settings, data, image, bound, spawn, on_listening)
     except (HostError, DatabaseError, SettingsError) as error:
         raise click.ClickException(str(error)) from error
     console.print("Ended; containers keep what they hold.")
