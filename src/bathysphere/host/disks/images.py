@@ -67,7 +67,11 @@ class Images:
 
     def ids(self) -> list[str]:
         """See Disks."""
-        return sorted(entry.name for entry in os.scandir(self._root))
+        return sorted(
+            entry.name
+            for entry in os.scandir(self._root)
+            if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+        )
 
     def _info(self, container_id: str) -> os.stat_result | None:
         try:
