@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,23 @@ if ROOT:
         await host.close(stop_host=True)
         subprocess.run(["debugfs", "-w", "-R", "set_super_value free_blocks_count 1", str(disk)], check=True)
         assert (await Container(host, "one").bash("cat f; echo x > g; cat g")).stdout == "kept\nx\n"
+
+    async def test_without_loop_devices_nothing_starts_and_the_mend_is_told(image: Path, tmp_path: Path) -> None:
+        program = (
+            "import asyncio, sys\n"
+            "from pathlib import Path\n"
+            "from bathysphere.containers.local import LocalHost\n"
+            "from bathysphere.settings import Settings\n"
+            "asyncio.run(LocalHost(Path(sys.argv[1]), Settings(), Path(sys.argv[2])).start())\n"
+        )
+        hidden = 'mount --bind /dev/null /dev/loop-control && exec "$@"'
+        python = [sys.executable, "-c", program, str(tmp_path / "data"), str(image)]
+        tried = await asyncio.to_thread(
+            subprocess.run, ["unshare", "-m", "sh", "-c", hidden, "sh", *python], capture_output=True, text=True
+        )
+        assert "nothing would limit their disks" in tried.stderr
+        assert "modprobe loop" in tried.stderr
+        assert list((tmp_path / "data" / "host" / "disks").iterdir()) == []
 
     async def test_a_file_that_is_in_use_is_not_mounted_twice(host: LocalHost, disk: Path) -> None:
         await host.create("one")
