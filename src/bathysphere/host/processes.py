@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bathysphere.host.syscalls import die_with_parent
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -43,10 +45,11 @@ def launch(program: Launch) -> int:
 
     What goes wrong after the fork is written to the program's descriptor 2 and ends it with status 127.
     """
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
-            _become(program)
+            _become(program, parent)
         except BaseException as error:  # nothing may return into the daemon's code from here
             try:
                 os.write(program.descriptors[2], f"{program.argv[0]} could not be started: {error}\n".encode())
@@ -55,7 +58,7 @@ def launch(program: Launch) -> int:
     return pid
 
 
-def _become(program: Launch) -> None:
+def _become(program: Launch, parent: int) -> None:
     for joined in program.join:
         os.write(joined, b"0")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD):
@@ -72,6 +75,8 @@ def _become(program: Launch) -> None:
         os.setgroups([])
         os.setresgid(program.identity.gid, program.identity.gid, program.identity.gid)
         os.setresuid(program.identity.uid, program.identity.uid, program.identity.uid)
+    # It lasts through the exec, and is lost by a change of user. A program that asks for it by itself could come late.
+    die_with_parent(parent)
     os.chdir("/")
     os.umask(0o022)
     os.execve(program.argv[0], list(program.argv), {})  # noqa: S606
