@@ -104,7 +104,6 @@ class Ground:
         self._weaknesses += [
             "Containers share the kernel of this machine: a flaw in it can be a way out.",
             "The disk of a container is not limited yet: a container can fill the disk of this machine.",
-            "System calls are not filtered yet.",
         ]
 
     async def _try(self) -> None:
@@ -138,7 +137,6 @@ class Ground:
                 "processor limit": limited,
                 "process limit": True,
                 "disk limit": False,
-                "system call filter": False,
             },
             weaknesses=tuple(self._weaknesses),
         )

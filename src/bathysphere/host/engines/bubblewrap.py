@@ -15,6 +15,8 @@ from pathlib import Path
 
 from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.processes import Launch, Process, launch, parent_of, readable
+from bathysphere.host.seccomp import SealedFilter, standard_filter
+from bathysphere.host.syscall_policy import PolicyError
 
 INSIDE_UID = 1000
 """The user that the sandbox's programs see themselves as; ``user`` in the image's /etc/passwd."""
@@ -47,6 +49,7 @@ class Bubblewrap:
     def __init__(self) -> None:
         self._program = ""
         self._layouts: dict[Path, tuple[list[str], str]] = {}
+        self._filter: SealedFilter
 
     def check(self) -> None:
         """See Engine."""
@@ -60,6 +63,12 @@ class Bubblewrap:
         if b"--disable-userns" not in options:
             raise EngineError(f"{found} is older than bubblewrap 0.8, which is needed. Install a newer one.")
         self._program = found
+        try:
+            self._filter = SealedFilter(standard_filter())
+        except (PolicyError, OSError) as error:
+            raise EngineError(
+                f"The filter of system calls cannot be made, and nothing runs without: {error}"
+            ) from error
 
     def guarantees(self) -> dict[str, bool]:
         """See Engine."""
@@ -70,6 +79,7 @@ class Bubblewrap:
             "no further user namespaces": True,
             "no capabilities": True,
             "read-only image": True,
+            "system call filter": True,
             "own kernel": False,
         }
 
@@ -115,7 +125,7 @@ class Bubblewrap:
         ]
         for outside, inside in spec.extra.items():
             arguments += ["--ro-bind", str(outside), inside]
-        arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--"]
+        arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--seccomp", "4", "--"]
         return [*arguments, python, "-I", "-S", "-B", "/guest/start.py"]
 
     async def start(self, spec: SandboxSpec) -> BubblewrapSandbox:
@@ -123,14 +133,16 @@ class Bubblewrap:
         arguments = self._arguments(spec)
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(4)]
         (in_read, in_write), (out_read, out_write), (err_read, err_write), (info_read, info_write) = pipes
+        filtering = -1
         for end in (in_write, out_write):
             fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             with spec.group.entrances() if spec.group else contextlib.nullcontext(()) as join:
+                filtering = self._filter.open()
                 pid = launch(
                     Launch(
                         arguments,
-                        [in_read, out_write, err_write, info_write],
+                        [in_read, out_write, err_write, info_write, filtering],
                         spec.identity,
                         join,
                         {resource.RLIMIT_NOFILE: spec.open_files, resource.RLIMIT_CORE: 0},
@@ -141,8 +153,9 @@ class Bubblewrap:
                 os.close(end)
             raise EngineError(f"bubblewrap could not be started: {error}") from error
         finally:
-            for end in (in_read, out_write, err_write, info_write):
-                os.close(end)
+            for end in (in_read, out_write, err_write, info_write, filtering):
+                if end >= 0:
+                    os.close(end)
         os.set_blocking(err_read, False)
         sandbox = BubblewrapSandbox(in_write, out_read, err_read, Process(pid))
         try:
