@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bathysphere.host import syscalls
+from bathysphere.host.engines import own_view
 
 _CANDIDATES = ("/mnt", "/media", "/srv", "/opt", "/run", "/tmp")  # noqa: S108  mounted over, never written to
 _GUEST = Path(__file__).resolve().parent.parent / "guest"
@@ -30,6 +31,8 @@ class Stage:
     image: Path
     guest: Path
     disks: Path
+    views: Path | None = None
+    """Where each sandbox can be given a view of the image of its own (root only)."""
 
 
 def set_private(image: Path, disks: Path, busy: list[Path]) -> Stage:
@@ -51,7 +54,7 @@ def set_private(image: Path, disks: Path, busy: list[Path]) -> Stage:
     try:
         syscalls.unshare_mounts()
         syscalls.mount(None, place, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=8m")
-        stage = Stage(place / "image", place / "guest", place / "disks")
+        stage = Stage(place / "image", own_view.prepare(place / "views"), place / "disks", place / "views")
         _copy_guest(stage.guest)
         _show(image, stage.image, read_only=True)
         _show(disks, stage.disks, read_only=False)
@@ -81,7 +84,7 @@ def set_plain(image: Path, disks: Path, folder: Path) -> Stage:
 
 def _copy_guest(target: Path) -> None:
     """A copy lasts when the package is upgraded under a running daemon, and is readable for every user."""
-    target.mkdir(mode=0o755)
+    target.mkdir(mode=0o755, exist_ok=True)
     target.chmod(0o755)
     for source in sorted(_GUEST.glob("*.py")):
         copy = target / source.name
