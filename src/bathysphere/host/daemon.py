@@ -12,12 +12,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from bathysphere.host import operations
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
-from bathysphere.host.contract import HostStatus
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.ground import Ground
 
@@ -163,4 +163,4 @@ class Daemon:
 
     def _status(self) -> dict[str, object]:
         status = self._ground.status(self._fleet.running)
-        return {name: getattr(status, name) for name in HostStatus.__slots__}
+        return asdict(status)

@@ -89,7 +89,6 @@ class Bubblewrap:
             "no further user namespaces": True,
             "no capabilities": True,
             "read-only image": True,
-            "system call filter": True,
             "own kernel": False,
         }
 
