@@ -76,7 +76,8 @@ class Ground:
             if self.privileged and not self._waived("memory limit", "processor limit", "process limit"):
                 raise CgroupError(
                     f"The cgroup controllers {', '.join(missing)} are not to be had, so nothing would limit a sandbox. "
-                    "Mount them, or start the host in a cgroup of its own (systemd: Delegate=yes)."
+                    "Mount them, or start the host in a cgroup of its own (systemd: Delegate=yes). To start without: "
+                    'host.waive = ["memory limit", "processor limit", "process limit"].'
                 )
             return None
         cgroups = Cgroups(hierarchies, self._configuration.name)
