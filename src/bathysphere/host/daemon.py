@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WORD_SECONDS = 30.0
 _TICK_SECONDS = 0.5
+_LISTED = 1000
 
 
 def short_path(folder_descriptor: int, name: str) -> str:
@@ -144,6 +145,12 @@ class Daemon:
             finally:
                 self._servers -= 1
                 self._requests += 1
+        elif op == "list":
+            containers = self._fleet.list()
+            for start in range(0, len(containers), _LISTED):
+                part = [asdict(container) for container in containers[start : start + _LISTED]]
+                await write_frame(writer, {"type": "containers"}, json.dumps(part).encode())
+            await write_frame(writer, {"type": "done"})
         elif op == "status":
             await write_frame(writer, {"type": "status"}, json.dumps(self._status()).encode())
         elif op == "shutdown":

@@ -12,20 +12,23 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from bathysphere.host import syscalls
 from bathysphere.host.disks import filesystem
-from bathysphere.host.disks.base import Disk, DiskError
+from bathysphere.host.disks.base import Disk, DiskError, Usage
 from bathysphere.host.disks.copying import copy_sparse
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.trash import Trash, is_full
 from bathysphere.host.disks.uids import UserIds
-from bathysphere.host.forked import forked
+from bathysphere.host.disks.worker import Worker
 
 log = logging.getLogger(__name__)
+
+_NO_ROOM = 16 * 1024 * 1024
 
 _LAYOUT = 1
 """Counted up when templates are made in another way."""
@@ -49,6 +52,7 @@ class Images:
         self._trash = Trash(root)
         self._template = root.with_name(f"{root.name}-template-{_LAYOUT}-{size_bytes}")
         self._troubles: dict[str, str] = {}
+        self._worker = Worker(_OPERATIONS)
 
     async def prepare(self) -> None:
         """See Disks."""
@@ -56,10 +60,9 @@ class Images:
             await self._trash.burn(old)
         if self._template.exists():
             return
-        template, size = self._template, self._size
         try:
-            await forked(lambda: filesystem.make_template(template, size))
-        except (OSError, RuntimeError) as error:
+            await self._worker.call("make", str(self._template), self._size)
+        except OSError as error:
             raise DiskError(f"File systems for containers cannot be made: {_text(error)}.") from error
 
     def ids(self) -> list[str]:
@@ -87,10 +90,17 @@ class Images:
             return 0.0
         return max(0.0, time.time() - made)
 
-    def allocated_bytes(self, container_id: str) -> int | None:
+    def usage(self, container_id: str, disk: Disk | None) -> Usage:
         """See Disks."""
+        if disk is not None and disk.limited:
+            return filesystem.usage(disk.path)
         info = self._info(container_id)
-        return None if info is None else info.st_blocks * 512
+        if info is None:
+            return self._folders.usage(container_id, disk)
+        try:
+            return Usage.parse(os.getxattr(self._root / container_id, filesystem.USAGE))
+        except (OSError, ValueError):
+            return Usage(info.st_blocks * 512, full=False)
 
     def trouble(self, container_id: str) -> str | None:
         """See Disks."""
@@ -114,25 +124,16 @@ class Images:
             return
         if self.exists(new_id):
             raise DiskError(f"There is a container {new_id} already.")
-        source, target = self._root / container_id, self._root / new_id
         new = self._trash.place(new_id)
-
-        def copy() -> None:
-            held = filesystem.lock(source)
-            _copy(source, new, safe=True)
-            os.close(held)
-            new.rename(target)
-            _sync_directory(target.parent)
-
         try:
-            await forked(copy)
-        except (OSError, RuntimeError) as error:
+            await self._worker.call("copy", str(self._root / container_id), str(new))
+            _note(new)
+            new.rename(self._root / new_id)
+        except OSError as error:
             await self._trash.burn(new)
-            full = isinstance(error, OSError) and is_full(error)
-            raise DiskError(f"The disk of {container_id} cannot be copied: {_text(error)}.", full) from error
+            raise DiskError(f"The disk of {container_id} cannot be copied: {_text(error)}.", is_full(error)) from error
         except BaseException:
             await self._trash.burn(new)
-            await self.delete(new_id)
             raise
 
     async def attach(self, container_id: str) -> Disk:
@@ -149,14 +150,14 @@ class Images:
             disk.path.mkdir(parents=True)
             os.chown(around, 0, identity.gid)
             around.chmod(0o710)
-            await forked(lambda: filesystem.mount(image, disk.path, identity.uid))
-        except (OSError, RuntimeError) as error:
+            await self._worker.call("mount", str(image), str(disk.path), identity.uid)
+        except OSError as error:
             self._troubles[container_id] = _text(error)
             log.error("%s: its disk cannot be attached: %s", container_id, _text(error))
             self._leave(disk)
             raise DiskError(
                 f"The disk of {container_id} cannot be attached: {_text(error)}. Its file is kept as it is: {image}",
-                isinstance(error, OSError) and is_full(error),
+                is_full(error),
             ) from error
         except BaseException:
             if _mounted(disk.path):
@@ -181,9 +182,9 @@ class Images:
             return
         image = self._root / disk.container_id
         try:
-            await forked(lambda: filesystem.unmount(image, disk.path))
+            await self._worker.call("unmount", str(image), str(disk.path))
             self._leave(disk)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             # It stays mounted until the daemon ends, and its file locked: it can be used by nobody, nor harmed.
             self._troubles[disk.container_id] = _text(error)
             log.error("%s: its disk cannot be detached: %s", disk.container_id, _text(error))
@@ -193,17 +194,12 @@ class Images:
         if not disk.limited:
             await self._folders.sync(disk)
             return
-        path, folder = disk.path, self._root
-
-        def sync() -> None:
-            root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            syscalls.sync_file_system(root)
-            _sync_directory(folder)
-
         try:
-            await forked(sync)
-        except (OSError, RuntimeError) as error:
-            raise DiskError(f"What was written cannot be made safe: {_text(error)}.") from error
+            await self._worker.call("sync", str(disk.path), str(self._root))
+        except OSError as error:
+            # Room on the host was promised to more disks than it has; what does not fit fails only now.
+            full = shutil.disk_usage(self._root).free < _NO_ROOM
+            raise DiskError(f"What was written cannot be made safe: {_text(error)}.", full) from error
 
     async def delete(self, container_id: str) -> None:
         """See Disks."""
@@ -224,39 +220,36 @@ class Images:
 
     async def close(self) -> None:
         """See Disks."""
+        await self._worker.close()
 
 
 _MADE = "user.bathysphere.made"
 
+_OPERATIONS: dict[str, Callable[..., object]] = {
+    "make": lambda path, size: filesystem.make_template(Path(path), size),
+    "mount": lambda image, target, user: filesystem.mount(Path(image), Path(target), user),
+    "unmount": lambda image, target: filesystem.unmount(Path(image), Path(target)),
+    "sync": lambda mounted, folder: filesystem.sync(Path(mounted), Path(folder)),
+    "copy": lambda source, new: filesystem.copy(Path(source), Path(new)),
+}
 
-def _copy(source: Path, new: Path, safe: bool = False) -> None:
-    """Make a file that is a copy of a disk's, and note when. Raises OSError; what was made of it may be left."""
-    reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        writing = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            copy_sparse(reading, writing)
-            with contextlib.suppress(OSError):  # not every file system has attributes
-                os.setxattr(writing, _MADE, str(time.time()).encode())
-            if safe:
-                os.fsync(writing)
-        finally:
-            os.close(writing)
-    finally:
-        os.close(reading)
+
+def _copy(source: Path, new: Path) -> None:
+    """Make a file that is a copy of a small one, and note when. Raises OSError; what was made of it may be left."""
+    with source.open("rb") as reading, new.open("xb") as writing:
+        os.fchmod(writing.fileno(), 0o600)
+        copy_sparse(reading.fileno(), writing.fileno())
+    _note(new)
+
+
+def _note(new: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system has attributes
+        os.setxattr(new, _MADE, str(time.time()).encode())
 
 
 def _mounted(path: Path) -> bool:
     return path.is_dir() and path.stat().st_dev != path.parent.stat().st_dev
 
 
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _text(error: BaseException) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+def _text(error: OSError) -> str:
+    return error.strerror or str(error)
