@@ -16,6 +16,7 @@ from bathysphere.containers.host import (
     EditorFailed,
     EditorOutcome,
     Finished,
+    HostedContainer,
     HostError,
     HostStatus,
     OutputChunk,
@@ -134,6 +135,12 @@ class TableHost:
 
     async def place(self, container_id: str, filename: str, size_bytes: int, content: Any) -> None:
         pass
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        pass
+
+    async def list(self) -> list[HostedContainer]:
+        return []
 
     async def status(self) -> HostStatus:
         return HostStatus("table", False, "", 0)

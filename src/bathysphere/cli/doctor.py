@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from bathysphere.containers.host import HostError
-from bathysphere.containers.local import LocalHost
+from bathysphere.cli import configuration
+from bathysphere.cli.trial import tried
 from bathysphere.host.diagnosis import Finding, examine
-from bathysphere.host.guarantees import LOST, NAMES, Proof
-from bathysphere.image.definition import Definition
-from bathysphere.image.image import Image, default_images_directory, find
-from bathysphere.settings import Settings, SettingsError
+from bathysphere.image.image import default_images_directory, find
+from bathysphere.models.configured import ConfiguredModels
+from bathysphere.settings import Settings, SettingsError, default_data_directory
+
+_ROOM_BYTES = 1024**3
 
 _SIGNS = {
     "good": "[green]ok[/green]",
@@ -29,19 +32,18 @@ _SIGNS = {
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
-def doctor(config: Path | None) -> None:
+@click.option("--data", type=click.Path(path_type=Path, readable=False), help="The server's data directory.")
+@configuration.option
+def doctor(data: Path | None, config: Path | None) -> None:
     """Try out whether this machine can isolate what models write.
 
     First what sandboxes need of the machine; then each guarantee is attacked from inside a sandbox. Ends with status 1
     when one fails that should hold here and is not waived by the configuration (host.waive).
     """
-    try:
-        settings = Settings.load(config)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
-    image = find(default_images_directory())
+    settings, path = configuration.load(config)
     console = Console()
+    console.print(f"Configuration: {path or 'no file'}\n", markup=False, highlight=False, soft_wrap=True)
+    image = find(default_images_directory())
     waived = set(settings.host.waive) >= {"memory limit", "processor limit", "process limit"}
     findings = [
         replace(finding, verdict="waived")
@@ -50,62 +52,61 @@ def doctor(config: Path | None) -> None:
         for finding in examine(image.root if image else None, settings.host, settings.sandbox)
     ]
     console.print(_table("what sandboxes need", findings))
-    proofs: list[Finding] = []
     # Without control groups there can be sandboxes all the same, and it is seen what they lack.
     if image is not None and not any(finding.verdict == "bad" and finding.subject != "limits" for finding in findings):
-        proofs = asyncio.run(_tried(settings, image))
+        proofs = asyncio.run(tried(settings, image))
         console.print()
         console.print(_table("tried from inside", proofs))
+        findings += proofs
+    server = [_data((data or default_data_directory()).absolute()), *_models(settings)]
     console.print()
-    _conclude(console, [*findings, *proofs], tried=bool(proofs))
+    console.print(_table("what the server needs", server))
+    console.print()
+    _conclude(console, [*findings, *server])
 
 
-async def _tried(settings: Settings, image: Image) -> list[Finding]:
-    """The guarantees as a daemon with these settings proves them, in a data directory that is thrown away."""
-    # All of them waived, so that a daemon starts and tells; what fails is judged by the real settings.
-    host = settings.host.model_copy(update={"waive": NAMES, "linger_seconds": 1.0})
-    environment = Definition.load().environment
-    with tempfile.TemporaryDirectory(prefix="bathysphere-doctor-") as folder:
-        trial = LocalHost(Path(folder), settings.model_copy(update={"host": host}), image.root, environment)
-        try:
-            await trial.start()
-            status = await trial.status()
-        except HostError as error:
-            return [Finding("a sandbox", "bad", str(error), "Mend what is said; nothing runs before.")]
-        finally:
-            await trial.close(stop_host=True)
-    found = [_finding(proof, proof.name in settings.host.waive) for proof in status.proofs]
-    if not status.guarantees.get("own kernel", False):
-        found.append(
-            Finding(
-                "own kernel",
-                "weak",
-                "containers share the kernel of this machine: a flaw in it can be a way out",
-                "Choose per tenant: docs/security.md.",
-            )
-        )
-    return found
-
-
-def _finding(proof: Proof, waived: bool) -> Finding:
-    if proof.verdict == "held":
-        return Finding(proof.name, "good", proof.seen)
-    seen = f"{proof.seen}. {LOST[proof.name]}" if proof.name in LOST else proof.seen
-    if proof.verdict == "weaker":
-        return Finding(proof.name, "weak", seen, proof.mend)
-    return Finding(proof.name, "waived" if waived else "bad", seen, proof.mend)
-
-
-def _conclude(console: Console, findings: list[Finding], tried: bool) -> None:
+def _conclude(console: Console, findings: list[Finding]) -> None:
     bad = [finding for finding in findings if finding.verdict == "bad"]
     if bad:
         console.print(
-            f"{len(bad)} of {len(findings)} checks failed; the server will not start before that is mended"
-            + (" or waived by name (host.waive)." if tried else ".")
+            f"{len(bad)} of {len(findings)} checks failed; the server will not start before that is mended. A "
+            "guarantee that is tried from inside can also be waived by name (host.waive)."
         )
         sys.exit(1)
     weak = sum(finding.verdict in ("weak", "waived") for finding in findings)
-    console.print("Containers can run here." + (f" {weak} guarantees are weaker than they could be." if weak else ""))
+    console.print("Containers can run here." + (f" {weak} of these could be better." if weak else ""))
+
+
+def _data(directory: Path) -> Finding:
+    """Whether data can be kept there. Nothing is made: what is not there yet is judged by where it would be made."""
+    there = next(path for path in (directory, *directory.parents) if os.access(path, os.F_OK))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding(
+            "data", "bad", f"{directory} cannot be written", "Choose another one with --data or BATHYSPHERE_DATA."
+        )
+    free = shutil.disk_usage(there).free
+    seen = f"{directory}{'' if there == directory else ' (not made yet)'}, {free / 1e9:.1f} GB free"
+    if free < _ROOM_BYTES:
+        return Finding("data", "weak", seen, "Make room: uploads and containers are kept there.")
+    return Finding("data", "good", seen)
+
+
+def _models(settings: Settings) -> list[Finding]:
+    async def opened() -> tuple[list[str], list[str]]:
+        models = await ConfiguredModels.open(settings.models, own_port=configuration.USUAL_PORT)
+        try:
+            return models.describe(), await models.silent()
+        finally:
+            await models.close()
+
+    try:
+        lines, silent = asyncio.run(opened())
+    except SettingsError as error:
+        return [Finding("model", "bad", str(error), "Mend the entry in the configuration.")]
+    return [
+        *(Finding("model", "good", line) for line in lines),
+        *(Finding("model", "weak", line, "Start the model's server, or correct base_url.") for line in silent),
+    ]
 
 
 def _table(title: str, findings: list[Finding]) -> Table:
@@ -113,5 +114,5 @@ def _table(title: str, findings: list[Finding]) -> Table:
     for heading in (title, "", "found", "what to do"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
-        table.add_row(finding.subject, _SIGNS[finding.verdict], finding.seen, finding.mend)
+        table.add_row(finding.subject, _SIGNS[finding.verdict], escape(finding.seen), escape(finding.mend))
     return table
