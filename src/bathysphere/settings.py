@@ -65,6 +65,14 @@ class SandboxLimits(_Table):
     captured_bytes: int = Field(default=GIB, ge=0, description="all files returned by one call, together")
 
 
+GuaranteeName = Literal[
+    "ordinary user", "system call filter", "no network", "own processes", "nothing of the host", "read-only image",
+    "no core dumps", "own user id", "own view of the image", "own terminals", "memory limit", "processor limit",
+    "process limit", "disk limit",
+]  # fmt: skip
+"""What a container is kept to, and what `bathysphere doctor` tries (docs/security.md)."""
+
+
 class HostSettings(_Table):
     """The host daemon."""
 
@@ -77,6 +85,9 @@ class HostSettings(_Table):
     sync: bool = Field(default=True, description="a call is answered when what it wrote survives a loss of power")
     first_uid: int = Field(default=1_879_048_192, ge=65536, description="first of the sandboxes' user ids")
     uid_count: int = Field(default=65536, ge=1)
+    waive: tuple[GuaranteeName, ...] = Field(
+        default=(), description="guarantees without which the server is to start all the same"
+    )
     server_uid: int = Field(
         default=1_879_048_191, ge=1, description="whom the server runs as when it is started by root"
     )

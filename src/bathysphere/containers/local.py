@@ -33,6 +33,7 @@ from bathysphere.guest import frames
 from bathysphere.host import contract
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.guarantees import Proof
 from bathysphere.host.operations import OUTCOME, check_filename
 from bathysphere.host.spawning import START_SECONDS, spawn
 from bathysphere.settings import Settings
@@ -290,7 +291,8 @@ class LocalHost:
         if frame is None:
             raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
         fields = json.loads(frame[1])
-        return HostStatus(**{**fields, "weaknesses": tuple(fields["weaknesses"])})
+        proofs = tuple(Proof(**proof) for proof in fields["proofs"])
+        return HostStatus(**{**fields, "weaknesses": tuple(fields["weaknesses"]), "proofs": proofs})
 
     async def close(self, stop_host: bool = False) -> None:
         """Let go of the daemon, which ends itself when no server comes back; with ``stop_host`` it ends now."""

@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from bathysphere.host.guarantees import Proof
+
 
 class HostError(Exception):
     """Something on the host's side failed; ``str(error)`` says what, why and what to do."""
@@ -186,3 +188,5 @@ class HostStatus:
     sandboxes: int
     guarantees: dict[str, bool] = field(default_factory=dict)
     weaknesses: tuple[str, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    """What came of trying the guarantees, when the daemon started."""

@@ -243,7 +243,9 @@ class Fleet:
                     identity=disk.identity,
                     group=group,
                     open_files=limits.open_files,
+                    file_bytes=limits.disk_bytes,
                     shared_memory_bytes=min(SHARED_MEMORY_BYTES, limits.memory_bytes // 2),
+                    views=self._stage.views,
                 )
             )
             try:
