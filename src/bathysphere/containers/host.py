@@ -22,12 +22,15 @@ from bathysphere.host.contract import (
     EditorOutcome,
     Finished,
     HostError,
+    HostedContainer,
     HostStatus,
     HostUnavailable,
     LeftOutFile,
     OutputChunk,
     OutputFile,
     OutputGone,
+    PathNotFound,
+    PathRefused,
     Replaced,
     SandboxFailed,
     TooManySandboxes,
@@ -46,11 +49,14 @@ __all__ = [
     "Host",
     "HostError",
     "HostStatus",
+    "HostedContainer",
     "HostUnavailable",
     "LeftOutFile",
     "OutputChunk",
     "OutputFile",
     "OutputGone",
+    "PathNotFound",
+    "PathRefused",
     "Replaced",
     "SandboxFailed",
     "TooManySandboxes",
@@ -91,6 +97,30 @@ class Host(Protocol):
 
         Raises UnknownContainer, SandboxFailed, TooManySandboxes, DiskFull, ValueError for a bad file name.
         """
+
+    def read_path(self, container_id: str, path: str) -> AsyncGenerator[int | bytes, None]:
+        """A regular file of the container: first its size in bytes, then exactly as many, in chunks of at most 1 MiB.
+
+        ``path`` is read as the editor's. Raises PathNotFound, PathRefused, UnknownContainer, SandboxFailed,
+        TooManySandboxes.
+        """
+
+    async def write_path(self, container_id: str, path: str, content: AsyncIterator[bytes]) -> int:
+        """Write a regular file of the container, whole or not at all; its size in bytes.
+
+        ``path`` is read as the editor's, and directories that are missing are made. A file that is there keeps its
+        mode. When ``content`` raises, nothing is written. Raises PathRefused, DiskFull, UnknownContainer,
+        SandboxFailed, TooManySandboxes.
+        """
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        """Make a container whose disk is a copy of another's, as it is between two calls.
+
+        Nothing is left behind when it fails. Raises UnknownContainer, SandboxFailed, DiskFull.
+        """
+
+    async def list(self) -> list[HostedContainer]:
+        """Every container that has a disk here, in the order of ids."""
 
     async def status(self) -> HostStatus:
         """The host's engine, guards and load."""

@@ -35,6 +35,14 @@ class DiskFull(HostError):
     """The container's disk (or its share of it) is full; what was being written has been removed."""
 
 
+class PathNotFound(HostError):
+    """There is no file at this path in the container."""
+
+
+class PathRefused(HostError):
+    """What lies at this path cannot be read or written: no regular file, no right to it, too large."""
+
+
 class OutputGone(HostError):
     """The output handle is not (or no longer) valid: outputs live until the next ``execute`` of the container."""
 
@@ -102,6 +110,8 @@ class Finished:
     notes: tuple[str, ...] = ()
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    written_bytes: int | None = None
+    """Bytes that the call made the system write to disks, where it counts them per container."""
 
 
 class EditorCommand(BaseModel):
@@ -158,6 +168,22 @@ class EditorFailed(BaseModel):
 
 
 EditorOutcome = Viewed | Created | Replaced | EditorFailed
+
+
+@dataclass(frozen=True, slots=True)
+class HostedContainer:
+    """A container as its host knows it.
+
+    ``state``: a call runs (``busy``), it runs and waits (``idle``), only its disk is there (``suspended``), or its
+    disk cannot be used (``broken``). ``full``: the disk has no room left. ``disk_bytes``: what of the disk is in
+    use, None where that is not known at once. ``age_seconds``: since the disk was made.
+    """
+
+    id: str
+    state: Literal["busy", "idle", "suspended", "broken"]
+    full: bool
+    disk_bytes: int | None
+    age_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
