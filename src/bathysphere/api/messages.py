@@ -20,6 +20,7 @@ from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
 from bathysphere.containers.container import Container
 from bathysphere.containers.containers import upload_failed
 from bathysphere.containers.host import HostError
+from bathysphere.containers.recording import Actor
 from bathysphere.models.base import HOP_HEADER
 from bathysphere.store import files
 from bathysphere.turn.checks import check
@@ -47,7 +48,8 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         )
     checked = check(body)
     model, _ = serving.models.choose(body.model)
-    opened = await _Opened.prepare(serving, caller.workspace_id, body)
+    actor = Actor(caller.workspace_id, caller.api_key_id, request_id(request.scope))
+    opened = await _Opened.prepare(serving, actor, body)
     turn = Turn(
         body,
         checked,
@@ -90,24 +92,24 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Message]) -> 
 class _Opened:
     """The turn's container: the one that the request names, or one made when it is first needed."""
 
-    def __init__(self, serving: Services, workspace_id: str, container: Container | None) -> None:
+    def __init__(self, serving: Services, actor: Actor, container: Container | None) -> None:
         self._serving = serving
-        self._workspace_id = workspace_id
+        self._actor = actor
         self._container = container
         self._made: Container | None = None
         self.filenames: dict[str, str] = {}
 
     @classmethod
-    async def prepare(cls, serving: Services, workspace_id: str, body: MessagesRequest) -> _Opened:
+    async def prepare(cls, serving: Services, actor: Actor, body: MessagesRequest) -> _Opened:
         """Find the named container and bring the uploads into it.
 
         Raises ApiError when the container or a file can't be had: the turn has not begun then.
         """
         wanted = body.container.id if body.container is not None else None
-        container = None if wanted is None else await serving.containers.open(workspace_id, wanted)
-        opened = cls(serving, workspace_id, container)
+        container = None if wanted is None else await serving.containers.open(actor, wanted)
+        opened = cls(serving, actor, container)
         opened.filenames = await serving.containers.filenames(wanted)
-        missing = await _missing_uploads(serving, workspace_id, body, set(opened.filenames))
+        missing = await _missing_uploads(serving, actor.workspace_id, body, set(opened.filenames))
         if missing:
             try:
                 await serving.containers.place(await opened.open_for_upload(missing[0].filename), missing)
@@ -135,12 +137,12 @@ class _Opened:
     async def discard(self) -> None:
         """Remove the container if this request made it."""
         if self._made is not None:
-            await self._serving.containers.discard(self._made.id)
+            await self._serving.containers.discard(self._made)
 
     async def open(self) -> Container:
         """The container, made now if there is none yet. Raises HostError."""
         if self._container is None:
-            self._container = self._made = await self._serving.containers.create(self._workspace_id)
+            self._container = self._made = await self._serving.containers.create(self._actor)
         return self._container
 
     async def open_for_upload(self, filename: str) -> Container:
