@@ -15,6 +15,7 @@ import os
 import resource
 import sys
 
+import uvloop
 from pydantic import ValidationError
 
 from bathysphere.host.configuration import Configuration
@@ -70,7 +71,7 @@ def main() -> None:
         handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        asyncio.run(Daemon(configuration).run(lambda: _tell({"ready": True})))
+        uvloop.run(Daemon(configuration).run(lambda: _tell({"ready": True})))
     except GroundError as error:
         logging.error("%s", error)
         _tell({"error": str(error)})
