@@ -157,9 +157,7 @@ class TableHost:
         pass
 
 
-def container(
-    host: TableHost, stored: list[OutputFile] | None = None, calls: list[Call] | None = None
-) -> Container:
+def container(host: TableHost, stored: list[OutputFile] | None = None, calls: list[Call] | None = None) -> Container:
     """A container of ``host``; the files and calls that it records end up in the lists."""
 
     async def store_output(file: OutputFile, content: Any) -> str:

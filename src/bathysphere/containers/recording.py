@@ -58,7 +58,9 @@ class Records:
     def check(self) -> None:
         """Raises DiskFull when a call could not be recorded."""
         if len(self._waiting) >= MOST_WAITING:
-            raise DiskFull("The server's disk is full, so what is done cannot be recorded. Its operator has to make room.")
+            raise DiskFull(
+                "The server's disk is full, so what is done cannot be recorded. Its operator has to make room."
+            )
 
     def append(self, call: Call) -> None:
         """Keep a record and see to it that it is written. Never waits and never fails."""

@@ -6,7 +6,6 @@ daemon serves the data directory, or ``{"error": "..."}``.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import json
 import logging

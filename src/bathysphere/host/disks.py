@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,17 @@ class Disks:
         if not stat.S_ISDIR(info.st_mode):
             return None
         return Disk(path, None if self._first_uid is None else Identity(info.st_gid, info.st_gid))
+
+    def ids(self) -> list[str]:
+        """Every container that has a disk."""
+        return sorted(folder.name for folder in self._root.iterdir())
+
+    def age_seconds(self, container_id: str) -> float:
+        """How long ago the disk was made; 0 when there is none."""
+        try:
+            return max(0.0, time.time() - (self._root / container_id).lstat().st_mtime)
+        except FileNotFoundError:
+            return 0.0
 
     def create(self, container_id: str) -> Disk:
         """Make a container's disk, whole or not at all. Raises DiskError."""

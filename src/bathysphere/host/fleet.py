@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
-from bathysphere.host.contract import DiskFull, SandboxFailed, TooManySandboxes, UnknownContainer
+from bathysphere.host.contract import DiskFull, HostedContainer, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.host.disks import Disk, DiskError, Disks
 from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
@@ -139,6 +140,19 @@ class Fleet:
                 if fresh:
                     await self._disks.delete(disk)
                 raise
+
+    def list(self) -> list[HostedContainer]:
+        """See Host."""
+        return [self._hosted(container_id) for container_id in self._disks.ids()]
+
+    def _hosted(self, container_id: str) -> HostedContainer:
+        resident = self._residents.get(container_id)
+        state: Literal["busy", "idle", "suspended"] = "suspended"
+        if resident is not None and resident.callers:
+            state = "busy"
+        elif resident is not None and resident.sandbox is not None:
+            state = "idle"
+        return HostedContainer(container_id, state, False, None, self._disks.age_seconds(container_id))
 
     async def delete(self, container_id: str) -> None:
         """End and remove a container, also in the middle of a call."""
