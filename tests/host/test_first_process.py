@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bathysphere.containers.host import Created, EditorCommand, EditorFailed, EditorOutcome, Replaced, SandboxFailed
 
-from .conftest import Container
+from .conftest import Container, MakeHost
 
 
 async def edit(container: Container, **arguments: object) -> EditorOutcome:
@@ -86,3 +86,19 @@ async def test_changed_limits_of_process_1_do_not_last(container: Container) -> 
         assert await edit(container, command="create", path="new.txt", file_text="x") == Created(
             is_file_update=limit != "--nofile=3:3"
         )
+
+
+async def test_a_guest_that_can_start_nothing_is_started_again(make_host: MakeHost) -> None:
+    # Each command leaves two pipes to process 1, which may open only so many files.
+    host = make_host(sandbox={"open_files": 64})
+    await host.create("one")
+    container = Container(host, "one")
+    await container.bash("echo kept > kept.txt")
+    seen = []
+    for _ in range(40):
+        try:
+            seen.append((await container.bash("sleep 1000 & cat kept.txt")).stdout)
+        except SandboxFailed:
+            seen.append("failed")
+    assert set(seen) == {"failed", "kept\n"}
+    assert seen.count("failed") <= 4

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-import anyio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.requests import ClientDisconnect
 
-from bathysphere.api.auth import Caller, ProtectedRoute
+from bathysphere.api.acting import Acting
+from bathysphere.api.auth import ProtectedRoute
+from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.request_id import request_id
 from bathysphere.api.services import Services, Serving
 from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
@@ -30,7 +29,6 @@ from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.events import MessageDelta, StreamEvent
 from bathysphere.wire.message import Container as WireContainer
-from bathysphere.wire.message import Message
 from bathysphere.wire.requests import MessagesRequest
 
 router = APIRouter(route_class=ProtectedRoute)
@@ -39,7 +37,7 @@ _FORWARDED: Final = ("anthropic-version", "anthropic-beta")
 
 
 @router.post("/v1/messages")
-async def create_message(request: Request, body: MessagesRequest, serving: Serving, caller: Caller) -> Response:
+async def create_message(request: Request, body: MessagesRequest, serving: Serving, acting: Acting) -> Response:
     """Sample a message, with code execution where the model asks for it; streamed when ``stream`` is true."""
     if HOP_HEADER in request.headers:
         raise InvalidRequest(
@@ -48,8 +46,7 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         )
     checked = check(body)
     model, _ = serving.models.choose(body.model)
-    actor = Actor(caller.workspace_id, caller.api_key_id, request_id(request.scope))
-    opened = await _Opened.prepare(serving, actor, body)
+    opened = await _Opened.prepare(serving, acting, body)
     turn = Turn(
         body,
         checked,
@@ -65,28 +62,8 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
         await stream.begin()
         return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
-    message = await _unless_gone(request, fold(events))
+    message = await unless_gone(request, fold(events))
     return JSONResponse(message.wire())
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Message]) -> Message:
-    """The outcome of the work, which is ended when the client goes away. Raises ClientDisconnect then."""
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    working, waiting = asyncio.create_task(work), asyncio.create_task(gone())
-    try:
-        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientDisconnect
-    finally:
-        for task in (working, waiting):
-            task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 class _Opened:
