@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
@@ -11,10 +11,11 @@ import anyio
 
 from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
+from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
+from bathysphere.store import audit, files
 from bathysphere.store import containers as rows
-from bathysphere.store import files
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
@@ -99,6 +100,17 @@ class Containers:
             await self._remove(row.id)
             raise
         return self._container(row, actor)
+
+    async def overviews(self, containers: Sequence[rows.Container]) -> list[Overview]:
+        """What is to be seen of containers, in the given order; without the host's part when it cannot be asked."""
+        try:
+            hosted = {container.id: container for container in await self._host.list()}
+        except HostError as error:
+            _log.warning("the host cannot be asked for its containers: %s", error)
+            hosted = {}
+        await self.records.flush()
+        calls = await audit.counts(self._database, [container.id for container in containers])
+        return overviews(containers, hosted, calls, datetime.now(UTC))
 
     async def delete(self, actor: Actor, container_id: str) -> rows.Container:
         """Remove a container and what it holds, for good; also an expired one, also in the middle of a call.

@@ -185,7 +185,7 @@ class Recorder:
 
 def _ended_by(error: BaseException) -> tuple[Outcome, str]:
     match error:
-        case asyncio.CancelledError() | GeneratorExit():
+        case asyncio.CancelledError() | GeneratorExit() | ConnectionAbortedError():
             return "cancelled", "the caller went away"
         case DiskFull() | PathNotFound() | PathRefused() | ValueError():
             return "refused", str(error)
