@@ -75,6 +75,7 @@ class Daemon:
             server.close()
             sweep.cancel()
             await self._fleet.close()
+            await ground.disks.close()
             if ground.cgroups is not None:
                 ground.cgroups.remove()
 

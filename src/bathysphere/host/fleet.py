@@ -15,7 +15,7 @@ from typing import Literal
 
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import DiskFull, HostedContainer, SandboxFailed, TooManySandboxes, UnknownContainer
-from bathysphere.host.disks import Disk, DiskError, Disks
+from bathysphere.host.disks.base import Disk, DiskError, Disks
 from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
@@ -36,6 +36,8 @@ class Resident:
     """Held during a call. It is given to those who wait in the order in which they came."""
     sandbox: Sandbox | None = None
     group: Group | None = None
+    disk: Disk | None = None
+    """Attached for as long as there is a sandbox."""
     kills: int = 0
     """Processes that were killed for want of memory in earlier calls."""
     callers: int = 0
@@ -94,17 +96,16 @@ class Fleet:
         Raises UnknownContainer, TooManySandboxes, SandboxFailed. A GuestError inside ends the sandbox and becomes
         SandboxFailed.
         """
-        if self._disks.find(container_id) is None:
+        if not self._disks.exists(container_id):
             raise _unknown(container_id)
         async with self._visit(container_id) as resident:
-            disk = None if resident.deleted else self._disks.find(container_id)
-            if disk is None:
+            if resident.deleted or not self._disks.exists(container_id):
                 raise _unknown(container_id)
             if resident.sandbox is not None and not resident.sandbox.alive:
                 log.warning("%s: its sandbox has ended by itself; it is started again", container_id)
                 await self._end(resident)
             if resident.sandbox is None:
-                await self._start(resident, disk)
+                await self._start(resident)
             assert resident.sandbox is not None
             try:
                 yield resident.sandbox, resident.group
@@ -126,19 +127,19 @@ class Fleet:
     async def create(self, container_id: str) -> None:
         """Make a disk and start a sandbox; a container that exists is started. Raises what ``Host.create`` does."""
         async with self._visit(container_id) as resident:
-            disk = self._disks.find(container_id)
-            fresh = disk is None
+            fresh = not self._disks.exists(container_id)
             try:
-                disk = disk or self._disks.create(container_id)
+                if fresh:
+                    await self._disks.create(container_id)
             except DiskError as error:
                 log.error("%s: its disk could not be made: %s", container_id, error)
-                raise (DiskFull if error.full else SandboxFailed)(str(error)) from error
+                raise _failure(error) from error
             try:
                 if resident.sandbox is None:
-                    await self._start(resident, disk, fresh)
+                    await self._start(resident, fresh)
             except BaseException:
                 if fresh:
-                    await self._disks.delete(disk)
+                    await self._disks.delete(container_id)
                 raise
 
     def list(self) -> list[HostedContainer]:
@@ -147,16 +148,21 @@ class Fleet:
 
     def _hosted(self, container_id: str) -> HostedContainer:
         resident = self._residents.get(container_id)
-        state: Literal["busy", "idle", "suspended"] = "suspended"
-        if resident is not None and resident.callers:
+        state: Literal["busy", "idle", "suspended", "broken"] = "suspended"
+        if self._disks.trouble(container_id) is not None:
+            state = "broken"
+        elif resident is not None and resident.callers:
             state = "busy"
         elif resident is not None and resident.sandbox is not None:
             state = "idle"
-        return HostedContainer(container_id, state, False, None, self._disks.age_seconds(container_id))
+        disks = self._disks
+        return HostedContainer(
+            container_id, state, False, disks.allocated_bytes(container_id), disks.age_seconds(container_id)
+        )
 
     async def delete(self, container_id: str) -> None:
         """End and remove a container, also in the middle of a call."""
-        if self._disks.find(container_id) is None:
+        if not self._disks.exists(container_id):
             return
         resident = self._residents.get(container_id)
         if resident is not None:
@@ -165,17 +171,17 @@ class Fleet:
                 await resident.sandbox.running.kill()  # whoever is in a call finds out and gives way
         async with self._visit(container_id) as resident:
             await self._end(resident)
-            disk = self._disks.find(container_id)
-            if disk is not None:
-                await self._disks.delete(disk)
+            await self._disks.delete(container_id)
             resident.deleted = False
 
-    async def _start(self, resident: Resident, disk: Disk, fresh: bool = False) -> None:
+    async def _start(self, resident: Resident, fresh: bool = False) -> None:
         await self._make_room()
         self._occupied += 1
         group: Group | None = None
+        disk: Disk | None = None
         rlimits: dict[str, int] = {}
         try:
+            disk = await self._disks.attach(resident.container_id)
             limits = self._limits
             if self._cgroups is not None:
                 group = self._cgroups.create(
@@ -188,7 +194,7 @@ class Fleet:
                 SandboxSpec(
                     image=self._stage.image,
                     guest=self._stage.guest,
-                    disk=self._stage.disks / resident.container_id,
+                    disk=disk.path,
                     identity=disk.identity,
                     group=group,
                     open_files=limits.open_files,
@@ -204,30 +210,42 @@ class Fleet:
                 if isinstance(error, GuestError | GuestRefusal):
                     raise EngineError(f"{error}; it said: {said or 'nothing'}") from error
                 raise
+        except DiskError as error:
+            await self._leave(group, disk)
+            raise _failure(error) from error
         except (EngineError, CgroupError) as error:
             log.error("%s: its sandbox could not be started: %s", resident.container_id, error)
-            await self._leave(group)
+            await self._leave(group, disk)
             raise SandboxFailed(f"The sandbox could not be started: {error}") from error
         except BaseException:
-            await self._leave(group)
+            await asyncio.shield(self._leave(group, disk))
             raise
         resident.sandbox = sandbox
+        resident.disk = disk
         resident.group = group
         resident.kills = 0
 
-    async def _leave(self, group: Group | None) -> None:
-        if group is not None:
-            group.remove()
-        self._occupied -= 1
+    async def _leave(self, group: Group | None, disk: Disk | None) -> None:
+        try:
+            if group is not None:
+                group.remove()
+            if disk is not None:
+                await self._disks.detach(disk)
+        finally:
+            self._occupied -= 1
 
     async def _end(self, resident: Resident) -> None:
         sandbox, resident.sandbox = resident.sandbox, None
         group, resident.group = resident.group, None
+        disk, resident.disk = resident.disk, None
         if sandbox is not None:
-            try:
-                await asyncio.shield(sandbox.kill())
-            finally:
-                await self._leave(group)
+            await asyncio.shield(self._part(sandbox, group, disk))
+
+    async def _part(self, sandbox: Sandbox, group: Group | None, disk: Disk | None) -> None:
+        try:
+            await sandbox.kill()
+        finally:
+            await self._leave(group, disk)
 
     async def _make_room(self) -> None:
         while self._occupied >= self._settings.max_sandboxes:
@@ -260,6 +278,10 @@ class Fleet:
         for resident in list(self._residents.values()):
             async with self._visit(resident.container_id) as visited:
                 await self._end(visited)
+
+
+def _failure(error: DiskError) -> DiskFull | SandboxFailed:
+    return (DiskFull if error.full else SandboxFailed)(str(error))
 
 
 def _unknown(container_id: str) -> UnknownContainer:

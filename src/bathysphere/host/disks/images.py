@@ -1,0 +1,262 @@
+"""Disks with a hard limit: an ext4 file system each, in a sparse file, mounted by a loop device while it is in use.
+
+All its files belong to one and the same user on every disk; a mount maps that one to the user id that the sandbox
+has for as long as it runs. So ids are only held by what runs, and a copy of the file is a new disk.
+
+Disks that an earlier version made as folders stay folders: nothing is lost, and they have no limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import stat
+import time
+from pathlib import Path
+
+from bathysphere.host import syscalls
+from bathysphere.host.disks import filesystem
+from bathysphere.host.disks.base import Disk, DiskError
+from bathysphere.host.disks.copying import copy_sparse
+from bathysphere.host.disks.folders import Folders
+from bathysphere.host.disks.trash import Trash, is_full
+from bathysphere.host.disks.uids import UserIds
+from bathysphere.host.forked import forked
+
+log = logging.getLogger(__name__)
+
+_LAYOUT = 1
+"""Counted up when templates are made in another way."""
+
+
+class Images:
+    """See Disks. For root only."""
+
+    limited = True
+
+    def __init__(self, root: Path, mounts: Path, uids: UserIds, size_bytes: int, folders: Folders) -> None:
+        """``root`` is there; disks are mounted below ``mounts``, which nobody else sees.
+
+        ``folders`` has the same root.
+        """
+        self._root = root
+        self._mounts = mounts
+        self._uids = uids
+        self._size = size_bytes
+        self._folders = folders
+        self._trash = Trash(root)
+        self._template = root.with_name(f"{root.name}-template-{_LAYOUT}-{size_bytes}")
+        self._troubles: dict[str, str] = {}
+
+    async def prepare(self) -> None:
+        """See Disks."""
+        for old in self._root.parent.glob(f"{self._template.name}.*"):
+            await self._trash.burn(old)
+        if self._template.exists():
+            return
+        template, size = self._template, self._size
+        try:
+            await forked(lambda: filesystem.make_template(template, size))
+        except (OSError, RuntimeError) as error:
+            raise DiskError(f"File systems for containers cannot be made: {_text(error)}.") from error
+
+    def ids(self) -> list[str]:
+        """See Disks."""
+        return sorted(entry.name for entry in os.scandir(self._root))
+
+    def _info(self, container_id: str) -> os.stat_result | None:
+        try:
+            info = (self._root / container_id).lstat()
+        except FileNotFoundError:
+            return None
+        return info if stat.S_ISREG(info.st_mode) else None
+
+    def exists(self, container_id: str) -> bool:
+        """See Disks."""
+        return self._info(container_id) is not None or self._folders.exists(container_id)
+
+    def age_seconds(self, container_id: str) -> float:
+        """See Disks. The file's name says nothing of it, so its making is noted in an attribute."""
+        if self._folders.exists(container_id):
+            return self._folders.age_seconds(container_id)
+        try:
+            made = float(os.getxattr(self._root / container_id, _MADE))
+        except (OSError, ValueError):
+            return 0.0
+        return max(0.0, time.time() - made)
+
+    def allocated_bytes(self, container_id: str) -> int | None:
+        """See Disks."""
+        info = self._info(container_id)
+        return None if info is None else info.st_blocks * 512
+
+    def trouble(self, container_id: str) -> str | None:
+        """See Disks."""
+        return self._troubles.get(container_id)
+
+    async def create(self, container_id: str) -> None:
+        """See Disks."""
+        new = self._trash.place(container_id)
+        try:
+            # The template has a few used blocks only, so this is done before a child would have been made.
+            _copy(self._template, new)
+            new.rename(self._root / container_id)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise DiskError(f"The disk of {container_id} cannot be made: {error.strerror}", is_full(error)) from error
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        """See Disks."""
+        if self._folders.exists(container_id):
+            await self._folders.fork(container_id, new_id)
+            return
+        if self.exists(new_id):
+            raise DiskError(f"There is a container {new_id} already.")
+        source, target = self._root / container_id, self._root / new_id
+        new = self._trash.place(new_id)
+
+        def copy() -> None:
+            held = filesystem.lock(source)
+            _copy(source, new, safe=True)
+            os.close(held)
+            new.rename(target)
+            _sync_directory(target.parent)
+
+        try:
+            await forked(copy)
+        except (OSError, RuntimeError) as error:
+            await self._trash.burn(new)
+            full = isinstance(error, OSError) and is_full(error)
+            raise DiskError(f"The disk of {container_id} cannot be copied: {_text(error)}.", full) from error
+        except BaseException:
+            await self._trash.burn(new)
+            await self.delete(new_id)
+            raise
+
+    async def attach(self, container_id: str) -> Disk:
+        """See Disks."""
+        if self._folders.exists(container_id):
+            return await self._folders.attach(container_id)
+        if self._info(container_id) is None:
+            raise DiskError(f"{container_id} has no disk.")
+        image = self._root / container_id
+        identity = self._uids.take()
+        around = self._mounts / container_id
+        disk = Disk(container_id, around / "disk", identity, limited=True)
+        try:
+            disk.path.mkdir(parents=True)
+            os.chown(around, 0, identity.gid)
+            around.chmod(0o710)
+            await forked(lambda: filesystem.mount(image, disk.path, identity.uid))
+        except (OSError, RuntimeError) as error:
+            self._troubles[container_id] = _text(error)
+            log.error("%s: its disk cannot be attached: %s", container_id, _text(error))
+            self._leave(disk)
+            raise DiskError(
+                f"The disk of {container_id} cannot be attached: {_text(error)}. Its file is kept as it is: {image}",
+                isinstance(error, OSError) and is_full(error),
+            ) from error
+        except BaseException:
+            if _mounted(disk.path):
+                await asyncio.shield(self.detach(disk))
+            else:
+                self._leave(disk)
+            raise
+        self._troubles.pop(container_id, None)
+        return disk
+
+    def _leave(self, disk: Disk) -> None:
+        for folder in (disk.path, disk.path.parent):
+            if folder.is_dir():
+                folder.rmdir()
+        if disk.identity is not None:
+            self._uids.give_back(disk.identity.uid)
+
+    async def detach(self, disk: Disk) -> None:
+        """See Disks."""
+        if not disk.limited:
+            await self._folders.detach(disk)
+            return
+        image = self._root / disk.container_id
+        try:
+            await forked(lambda: filesystem.unmount(image, disk.path))
+            self._leave(disk)
+        except (OSError, RuntimeError) as error:
+            # It stays mounted until the daemon ends, and its file locked: it can be used by nobody, nor harmed.
+            self._troubles[disk.container_id] = _text(error)
+            log.error("%s: its disk cannot be detached: %s", disk.container_id, _text(error))
+
+    async def sync(self, disk: Disk) -> None:
+        """See Disks."""
+        if not disk.limited:
+            await self._folders.sync(disk)
+            return
+        path, folder = disk.path, self._root
+
+        def sync() -> None:
+            root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            syscalls.sync_file_system(root)
+            _sync_directory(folder)
+
+        try:
+            await forked(sync)
+        except (OSError, RuntimeError) as error:
+            raise DiskError(f"What was written cannot be made safe: {_text(error)}.") from error
+
+    async def delete(self, container_id: str) -> None:
+        """See Disks."""
+        self._troubles.pop(container_id, None)
+        if self._folders.exists(container_id):
+            await self._folders.delete(container_id)
+            return
+        gone = self._trash.place(container_id)
+        try:
+            (self._root / container_id).rename(gone)
+        except FileNotFoundError:
+            return
+        await self._trash.burn(gone)
+
+    async def sweep(self) -> None:
+        """See Disks."""
+        await self._folders.sweep()
+
+    async def close(self) -> None:
+        """See Disks."""
+
+
+_MADE = "user.bathysphere.made"
+
+
+def _copy(source: Path, new: Path, safe: bool = False) -> None:
+    """Make a file that is a copy of a disk's, and note when. Raises OSError; what was made of it may be left."""
+    reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        writing = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            copy_sparse(reading, writing)
+            with contextlib.suppress(OSError):  # not every file system has attributes
+                os.setxattr(writing, _MADE, str(time.time()).encode())
+            if safe:
+                os.fsync(writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
+def _mounted(path: Path) -> bool:
+    return path.is_dir() and path.stat().st_dev != path.parent.stat().st_dev
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _text(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
