@@ -116,7 +116,8 @@ class Host(Protocol):
     async def fork(self, container_id: str, new_id: str) -> None:
         """Make a container whose disk is a copy of another's, as it is between two calls.
 
-        Nothing is left behind when it fails. Raises UnknownContainer, SandboxFailed, DiskFull.
+        The processes of the other one end. Nothing is left behind when it fails. Raises UnknownContainer,
+        SandboxFailed, DiskFull.
         """
 
     async def list(self) -> list[HostedContainer]:

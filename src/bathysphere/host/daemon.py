@@ -146,14 +146,14 @@ class Daemon:
             finally:
                 self._servers -= 1
                 self._requests += 1
-        elif op == "status":
-            await write_frame(writer, {"type": "status"}, json.dumps(self._status()).encode())
         elif op == "list":
             containers = self._fleet.list()
             for start in range(0, len(containers), _LISTED):
                 part = [asdict(container) for container in containers[start : start + _LISTED]]
                 await write_frame(writer, {"type": "containers"}, json.dumps(part).encode())
             await write_frame(writer, {"type": "done"})
+        elif op == "status":
+            await write_frame(writer, {"type": "status"}, json.dumps(self._status()).encode())
         elif op == "shutdown":
             self._ending.set()
             await write_frame(writer, {"type": "done"})

@@ -111,6 +111,7 @@ class Fleet:
                 yield resident.sandbox, resident.group
                 if resident.group is not None:
                     resident.kills = resident.group.usage().memory_kills
+                await self._make_safe(resident)
             except GuestError as error:
                 # Process 1 is the last one that the kernel would choose, so a kill before it was of the same call.
                 out_of_memory = resident.group is not None and resident.group.usage().memory_kills > resident.kills
@@ -137,10 +138,34 @@ class Fleet:
             try:
                 if resident.sandbox is None:
                     await self._start(resident, fresh)
+                    await self._make_safe(resident)
             except BaseException:
                 if fresh:
-                    await self._disks.delete(container_id)
+                    await asyncio.shield(self._undo(resident))
                 raise
+
+    async def _undo(self, resident: Resident) -> None:
+        await self._end(resident)
+        await self._disks.delete(resident.container_id)
+
+    async def _make_safe(self, resident: Resident) -> None:
+        """See that what was told to a caller as done survives a loss of power. Raises DiskFull and SandboxFailed."""
+        if resident.disk is None or not self._settings.sync:
+            return
+        try:
+            await self._disks.sync(resident.disk)
+        except DiskError as error:
+            log.error("%s: %s", resident.container_id, error)
+            # The file system may refuse further writes; attached anew it has what its journal has.
+            await self._end(resident)
+            raise _failure(error) from error
+
+    def full(self, container_id: str) -> bool:
+        """Whether the disk of a running container has no room left."""
+        resident = self._residents.get(container_id)
+        if resident is None or resident.disk is None:
+            return False
+        return self._disks.usage(container_id, resident.disk).full
 
     def list(self) -> list[HostedContainer]:
         """See Host."""
@@ -149,16 +174,36 @@ class Fleet:
     def _hosted(self, container_id: str) -> HostedContainer:
         resident = self._residents.get(container_id)
         state: Literal["busy", "idle", "suspended", "broken"] = "suspended"
-        if self._disks.trouble(container_id) is not None:
-            state = "broken"
-        elif resident is not None and resident.callers:
+        if resident is not None and resident.callers:
             state = "busy"
         elif resident is not None and resident.sandbox is not None:
             state = "idle"
-        disks = self._disks
-        return HostedContainer(
-            container_id, state, False, disks.allocated_bytes(container_id), disks.age_seconds(container_id)
-        )
+        elif self._disks.trouble(container_id) is not None:
+            state = "broken"
+        usage = self._disks.usage(container_id, resident.disk if resident else None)
+        age = self._disks.age_seconds(container_id)
+        return HostedContainer(container_id, state, usage.full, usage.used_bytes, age)
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        """Make a container whose disk is a copy of another's. Raises what ``Host.fork`` does.
+
+        The other's processes end: nobody may write while its disk is copied, and a container must not be left with
+        processes that cannot be woken any more if the daemon dies meanwhile.
+        """
+        if not self._disks.exists(container_id):
+            raise _unknown(container_id)
+        if self._disks.exists(new_id):
+            raise SandboxFailed(f"There is a container {new_id} already; nothing was copied.")
+        async with self._visit(container_id) as resident:
+            if resident.deleted or not self._disks.exists(container_id):
+                raise _unknown(container_id)
+            async with self._visit(new_id):
+                await self._end(resident)
+                try:
+                    await self._disks.fork(container_id, new_id)
+                except DiskError as error:
+                    log.error("%s: %s", container_id, error)
+                    raise _failure(error) from error
 
     async def delete(self, container_id: str) -> None:
         """End and remove a container, also in the middle of a call."""

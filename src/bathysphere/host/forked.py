@@ -65,17 +65,25 @@ async def _forked(action: Callable[[], object]) -> Any:
     return answer["value"]
 
 
+def part(parent: int, kept: int) -> None:
+    """In a new child of ``parent``: keep nothing of the daemon's but one descriptor, and live no longer than it."""
+    gc.disable()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    die_with_parent(parent)
+    # Clients, guests and who started the daemon must see their connections end when the daemon closes them.
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1 << 30)
+
+
 def _in_child(action: Callable[[], object], parent: int, write: int) -> None:
     """Never returns."""
     try:
-        gc.disable()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        die_with_parent(parent)
-        # Clients and guests must see their connections end when the daemon closes them.
-        os.closerange(3, write)
-        os.closerange(write + 1, 1 << 30)
+        part(parent, write)
         try:
             answer: dict[str, object] = {"value": action()}
         except OSError as error:

@@ -44,6 +44,26 @@ class Disk:
     """Whether it is a file system of its own, so that ENOSPC is its own and not the host's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What of a disk is in use."""
+
+    used_bytes: int | None
+    """None: not known at once."""
+    full: bool
+    """Whether it has no room left, for bytes or for further files."""
+
+    def text(self) -> bytes:
+        """As it is noted beside a disk."""
+        return f"{self.used_bytes} {int(self.full)}".encode()
+
+    @classmethod
+    def parse(cls, text: bytes) -> Usage:
+        """The other way round. Raises ValueError."""
+        used, full = text.split()
+        return cls(int(used), full=full == b"1")
+
+
 class Disks(Protocol):
     """All disks of one data directory. The caller sees to it that one disk is asked for one thing at a time."""
 
@@ -62,8 +82,8 @@ class Disks(Protocol):
     def age_seconds(self, container_id: str) -> float:
         """Seconds since the disk was made; 0 when there is none."""
 
-    def allocated_bytes(self, container_id: str) -> int | None:
-        """What the disk takes of the host's; None when that is not known at once."""
+    def usage(self, container_id: str, disk: Disk | None) -> Usage:
+        """What of a disk is in use, now if it is attached (``disk``), else when that was last known."""
 
     def trouble(self, container_id: str) -> str | None:
         """Why the disk could not be attached when that was last tried; None when it could or was not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 from bathysphere.host import loop, syscalls
-from bathysphere.host.disks.base import PLACES
+from bathysphere.host.disks.base import PLACES, Usage
 
 OWNER = 1000
 """Who owns all files on every disk. Mounted, they belong to the sandbox's own user id."""
@@ -29,6 +30,12 @@ _REPAIRED = 1
 """Bit of e2fsck's status: errors were there and are mended. 0: there were none."""
 
 _FITRIM = 0xC0185879
+USAGE = "user.bathysphere.usage"
+"""Attribute of a disk's file: what of it was in use when it was last detached."""
+
+_FULL = 256 * 1024
+"""A disk with less room than this counts as full."""
+
 _WORTH_TRIMMING = 16 * 1024 * 1024
 
 _OPTIONS = {
@@ -126,11 +133,20 @@ def _mount(descriptor: int, image: Path, target: Path, user: int) -> None:
         os.close(device)
 
 
+def usage(mounted: Path) -> Usage:
+    """What of a mounted disk is in use."""
+    info = os.statvfs(mounted)
+    full = info.f_bavail * info.f_frsize < _FULL or info.f_favail == 0
+    return Usage((info.f_blocks - info.f_bfree) * info.f_frsize, full)
+
+
 def unmount(image: Path, target: Path) -> None:
     """Give what was freed on the disk back to the host if it is worth it, write all back, unmount. Raises OSError."""
     taken = image.stat().st_blocks * 512
-    info = os.statvfs(target)
-    used = (info.f_blocks - info.f_bfree) * info.f_frsize
+    now = usage(target)
+    used = now.used_bytes or 0
+    with contextlib.suppress(OSError):
+        os.setxattr(image, USAGE, now.text())
     if taken - used > max(_WORTH_TRIMMING, used // 4):
         root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

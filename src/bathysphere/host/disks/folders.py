@@ -14,7 +14,7 @@ import stat
 import time
 from pathlib import Path
 
-from bathysphere.host.disks.base import PLACES, Disk, DiskError
+from bathysphere.host.disks.base import PLACES, Disk, DiskError, Usage
 from bathysphere.host.disks.trash import Trash, is_full
 from bathysphere.host.disks.uids import UserIds
 from bathysphere.host.processes import Identity, run
@@ -58,8 +58,9 @@ class Folders:
         # Nothing is made directly in the folder once it is there, so its own time is that of its making.
         return max(0.0, time.time() - info.st_mtime) if info else 0.0
 
-    def allocated_bytes(self, container_id: str) -> int | None:
-        """See Disks. Only a walk through the whole tree would tell."""
+    def usage(self, container_id: str, disk: Disk | None) -> Usage:
+        """See Disks. Only a walk through the whole tree would tell what it takes."""
+        return Usage(None, full=False)
 
     def trouble(self, container_id: str) -> str | None:
         """See Disks."""

@@ -12,20 +12,23 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import stat
 import time
 from pathlib import Path
 
-from bathysphere.host import syscalls
 from bathysphere.host.disks import filesystem
-from bathysphere.host.disks.base import Disk, DiskError
+from bathysphere.host.disks.base import Disk, DiskError, Usage
 from bathysphere.host.disks.copying import copy_sparse
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.trash import Trash, is_full
 from bathysphere.host.disks.uids import UserIds
+from bathysphere.host.disks.writeback import Writeback
 from bathysphere.host.forked import forked
 
 log = logging.getLogger(__name__)
+
+_NO_ROOM = 16 * 1024 * 1024
 
 _LAYOUT = 1
 """Counted up when templates are made in another way."""
@@ -49,6 +52,7 @@ class Images:
         self._trash = Trash(root)
         self._template = root.with_name(f"{root.name}-template-{_LAYOUT}-{size_bytes}")
         self._troubles: dict[str, str] = {}
+        self._writeback = Writeback()
 
     async def prepare(self) -> None:
         """See Disks."""
@@ -87,10 +91,17 @@ class Images:
             return 0.0
         return max(0.0, time.time() - made)
 
-    def allocated_bytes(self, container_id: str) -> int | None:
+    def usage(self, container_id: str, disk: Disk | None) -> Usage:
         """See Disks."""
+        if disk is not None and disk.limited:
+            return filesystem.usage(disk.path)
         info = self._info(container_id)
-        return None if info is None else info.st_blocks * 512
+        if info is None:
+            return self._folders.usage(container_id, disk)
+        try:
+            return Usage.parse(os.getxattr(self._root / container_id, filesystem.USAGE))
+        except (OSError, ValueError):
+            return Usage(info.st_blocks * 512, full=False)
 
     def trouble(self, container_id: str) -> str | None:
         """See Disks."""
@@ -193,17 +204,12 @@ class Images:
         if not disk.limited:
             await self._folders.sync(disk)
             return
-        path, folder = disk.path, self._root
-
-        def sync() -> None:
-            root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            syscalls.sync_file_system(root)
-            _sync_directory(folder)
-
         try:
-            await forked(sync)
-        except (OSError, RuntimeError) as error:
-            raise DiskError(f"What was written cannot be made safe: {_text(error)}.") from error
+            await self._writeback.sync(str(disk.path), str(self._root))
+        except OSError as error:
+            # Room on the host was promised to more disks than it has; what does not fit fails only now.
+            full = shutil.disk_usage(self._root).free < _NO_ROOM
+            raise DiskError(f"What was written cannot be made safe: {_text(error)}.", full) from error
 
     async def delete(self, container_id: str) -> None:
         """See Disks."""
@@ -224,6 +230,7 @@ class Images:
 
     async def close(self) -> None:
         """See Disks."""
+        await self._writeback.close()
 
 
 _MADE = "user.bathysphere.made"
