@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,7 +27,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "sandbox": {"command_seconds": 20, "disk_bytes": 128 * MIB, "output_bytes": 64 * 1024},
         "turn": {"ping_seconds": 0.2},
         "host": {"idle_seconds": 3600},
@@ -192,7 +192,7 @@ def test_what_limits_did_is_said(running: Server, container: str) -> None:
     assert any("time limit" in note for note in result["notes"])
 
 
-def events(server: Server, container: str, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def events(server: Server, container: str, body: dict[str, Any]) -> Generator[tuple[str, dict[str, Any]], None, None]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         headers = {"x-api-key": server.key, "content-type": "application/json"}
