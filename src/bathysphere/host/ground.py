@@ -124,7 +124,11 @@ class Ground:
         trash = disks.with_name(f"{disks.name}-removed")
         places = [place for place in (disks, trash) if place.is_dir()]
         used = {entry.lstat().st_gid for place in places for entry in place.iterdir() if not entry.is_file()}
-        return UserIds(configuration.host.first_uid, configuration.host.uid_count, seed, used)
+        # Twice as many as can run, not more, because what maps files to an id is kept. Data directories begin at
+        # different ones, so that two daemons seldom meet.
+        count = min(configuration.host.uid_count, 2 * configuration.host.max_sandboxes + 16)
+        first = configuration.host.first_uid + seed % (configuration.host.uid_count - count + 1)
+        return UserIds(first, count, 0, used)
 
     async def _try(self) -> None:
         configuration = self._configuration

@@ -1,7 +1,6 @@
 """System calls that the standard library of Python 3.11 lacks. All raise OSError."""
 
 import ctypes
-import errno
 import os
 import signal
 import struct
@@ -119,11 +118,10 @@ def _said(context: int) -> str:
         return ""
 
 
-def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | None], owner: int, user: int) -> None:
-    """Mount a block device so that files which belong to ``owner`` on it belong to ``user`` here, in both directions.
+def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | None], namespace: int) -> None:
+    """Mount a block device with its owners mapped as by an open user namespace (``map_of_one``).
 
-    No other owner can be told apart there, nor be given to a file. Set-user-id programs and device files have no
-    effect, and reading changes no times. Needs Linux 5.12.
+    Set-user-id programs and device files have no effect there, and reading changes no times. Needs Linux 5.12.
     """
     context = _call(_SYS_FSOPEN, kind.encode(), 1)
     try:
@@ -135,8 +133,7 @@ def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | 
                 else:
                     _call(_SYS_FSCONFIG, context, _FSCONFIG_SET_STRING, name.encode(), value.encode(), 0)
             _call(_SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
-            attributes = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOATIME
-            mounted = _call(_SYS_FSMOUNT, context, 1, attributes)
+            mounted = _call(_SYS_FSMOUNT, context, 1, _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOATIME)
         except OSError as error:
             said = _said(context)
             text = f"the file system cannot be mounted: {error.strerror}{f' ({said})' if said else ''}"
@@ -144,46 +141,35 @@ def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | 
     finally:
         os.close(context)
     try:
-        map_owner(mounted, owner, user)
+        attributes = struct.pack("=4Q", _MOUNT_ATTR_IDMAP, 0, 0, namespace)
+        try:
+            _call(_SYS_MOUNT_SETATTR, mounted, b"", _AT_EMPTY_PATH, attributes, len(attributes))
+        except OSError as error:
+            text = f"owners cannot be mapped, which needs Linux 5.12 or newer: {error.strerror}"
+            raise OSError(error.errno, text) from error
         _call(_SYS_MOVE_MOUNT, mounted, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH)
     finally:
         os.close(mounted)
 
 
-def map_owner(mounted: int, owner: int, user: int) -> None:
-    """Let one user id of a mount that is nowhere yet stand for another one here."""
-    namespace = _user_namespace(f"{owner} {user} 1")
-    try:
-        attributes = struct.pack("=4Q", _MOUNT_ATTR_IDMAP, 0, 0, namespace)
-        _call(_SYS_MOUNT_SETATTR, mounted, b"", _AT_EMPTY_PATH, attributes, len(attributes))
-    except OSError as error:
-        if error.errno == errno.ENOSYS:
-            raise OSError(error.errno, "mounts with mapped owners need Linux 5.12 or newer") from error
-        raise OSError(error.errno, f"the owner of the mount cannot be mapped: {error.strerror}") from error
-    finally:
-        os.close(namespace)
+def map_of_one(owner: int, user: int) -> int:
+    """An open user namespace for ``mount_as``: what belongs to ``owner`` on a disk belongs to ``user`` here.
 
-
-def _user_namespace(line: str) -> int:
-    """A user namespace with this one line as map of users and of groups. The process that makes it is gone after."""
-    read, write = os.pipe2(os.O_CLOEXEC)
-    # Not by os.fork: that would run what libraries do in a fork, with descriptors that a child may have closed.
+    In both directions; no other owner can be told apart there, nor be given to a file.
+    """
+    # Not by os.fork: that would run what libraries do in a fork, with descriptors that this process may have closed.
     child = _in_clone.syscall(ctypes.c_long(_SYS_CLONE[os.uname().machine]), CLONE_NEWUSER | signal.SIGCHLD, 0, 0, 0, 0)
     if child == 0:
-        try:
-            os.close(write)
-            os.read(read, 1)  # until we are looked at no more
-        finally:
-            os._exit(0)
-    failed = ctypes.get_errno()
+        # It is there to be looked at only. Nobody waits for it, so it does not matter what it was forked out of.
+        while True:
+            _in_clone.pause()
+    if child < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"a user namespace cannot be had: {os.strerror(code)}")
     try:
-        if child < 0:
-            raise OSError(failed, f"a user namespace cannot be had: {os.strerror(failed)}")
         for name in ("uid_map", "gid_map"):
-            Path(f"/proc/{child}/{name}").write_text(line)
+            Path(f"/proc/{child}/{name}").write_text(f"{owner} {user} 1")
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        os.close(read)
-        os.close(write)
-        if child > 0:
-            os.waitpid(child, 0)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

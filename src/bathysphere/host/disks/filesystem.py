@@ -1,4 +1,7 @@
-"""A disk's file system: made once as a template, mounted from a file, let go of. These block: run them in a child."""
+"""A disk's file system: made once as a template, mounted from a file, let go of.
+
+All of this may block for long; a worker does it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 from bathysphere.host import loop, syscalls
 from bathysphere.host.disks.base import PLACES, Usage
+from bathysphere.host.disks.copying import copy_sparse
 
 OWNER = 1000
 """Who owns all files on every disk. Mounted, they belong to the sandbox's own user id."""
@@ -43,6 +48,10 @@ _OPTIONS = {
     "noinit_itable": None,
     "errors": "remount-ro",
 }
+
+_namespaces: dict[int, int] = {}
+"""User ids -> open user namespaces that map ``OWNER`` to them. They take a few milliseconds each to make."""
+_making = threading.Lock()
 
 _DAMAGED = {errno.EUCLEAN, errno.EINVAL, errno.EIO, errno.EBADMSG, errno.EFBIG, errno.ENXIO}
 
@@ -115,8 +124,8 @@ def mount(image: Path, target: Path, user: int) -> None:
             if error.errno not in _DAMAGED:
                 raise
             checked = subprocess.run(
-                [_program("e2fsck"), "-p", str(image)],
-                capture_output=True, check=False, env={}, cwd="/", timeout=_CHECK_SECONDS,
+                [_program("e2fsck"), "-p", str(image)], capture_output=True, check=False, env={}, cwd="/",
+                timeout=_CHECK_SECONDS, pass_fds=[descriptor],  # it stays locked if only we are killed
             )  # fmt: skip
             if checked.returncode & ~_REPAIRED:
                 raise
@@ -128,7 +137,7 @@ def mount(image: Path, target: Path, user: int) -> None:
 def _mount(descriptor: int, image: Path, target: Path, user: int) -> None:
     device, path = loop.bind(descriptor, image.name)
     try:
-        syscalls.mount_as(path, "ext4", target, _OPTIONS, OWNER, user)
+        syscalls.mount_as(path, "ext4", target, _OPTIONS, _namespace(user))
     finally:
         os.close(device)
 
@@ -138,6 +147,35 @@ def usage(mounted: Path) -> Usage:
     info = os.statvfs(mounted)
     full = info.f_bavail * info.f_frsize < _FULL or info.f_favail == 0
     return Usage((info.f_blocks - info.f_bfree) * info.f_frsize, full)
+
+
+def _namespace(user: int) -> int:
+    with _making:
+        if user not in _namespaces:
+            _namespaces[user] = syscalls.map_of_one(OWNER, user)
+        return _namespaces[user]
+
+
+def sync(mounted: Path, folder: Path) -> None:
+    """Write back a mounted disk, and the directory that holds its file. Raises OSError."""
+    for place, write_back in ((mounted, syscalls.sync_file_system), (folder, os.fsync)):
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            write_back(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def copy(source: Path, new: Path) -> None:
+    """Make a file that is a copy of a disk's, on the disk for good. Raises OSError; a part of it may be left."""
+    held = lock(source)
+    try:
+        with new.open("xb") as writing:
+            os.fchmod(writing.fileno(), 0o600)
+            copy_sparse(held, writing.fileno())
+            os.fsync(writing.fileno())
+    finally:
+        os.close(held)
 
 
 def unmount(image: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ import os
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bathysphere.host.disks import filesystem
@@ -23,8 +24,7 @@ from bathysphere.host.disks.copying import copy_sparse
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.trash import Trash, is_full
 from bathysphere.host.disks.uids import UserIds
-from bathysphere.host.disks.writeback import Writeback
-from bathysphere.host.forked import forked
+from bathysphere.host.disks.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Images:
         self._trash = Trash(root)
         self._template = root.with_name(f"{root.name}-template-{_LAYOUT}-{size_bytes}")
         self._troubles: dict[str, str] = {}
-        self._writeback = Writeback()
+        self._worker = Worker(_OPERATIONS)
 
     async def prepare(self) -> None:
         """See Disks."""
@@ -60,10 +60,9 @@ class Images:
             await self._trash.burn(old)
         if self._template.exists():
             return
-        template, size = self._template, self._size
         try:
-            await forked(lambda: filesystem.make_template(template, size))
-        except (OSError, RuntimeError) as error:
+            await self._worker.call("make", str(self._template), self._size)
+        except OSError as error:
             raise DiskError(f"File systems for containers cannot be made: {_text(error)}.") from error
 
     def ids(self) -> list[str]:
@@ -125,25 +124,16 @@ class Images:
             return
         if self.exists(new_id):
             raise DiskError(f"There is a container {new_id} already.")
-        source, target = self._root / container_id, self._root / new_id
         new = self._trash.place(new_id)
-
-        def copy() -> None:
-            held = filesystem.lock(source)
-            _copy(source, new, safe=True)
-            os.close(held)
-            new.rename(target)
-            _sync_directory(target.parent)
-
         try:
-            await forked(copy)
-        except (OSError, RuntimeError) as error:
+            await self._worker.call("copy", str(self._root / container_id), str(new))
+            _note(new)
+            new.rename(self._root / new_id)
+        except OSError as error:
             await self._trash.burn(new)
-            full = isinstance(error, OSError) and is_full(error)
-            raise DiskError(f"The disk of {container_id} cannot be copied: {_text(error)}.", full) from error
+            raise DiskError(f"The disk of {container_id} cannot be copied: {_text(error)}.", is_full(error)) from error
         except BaseException:
             await self._trash.burn(new)
-            await self.delete(new_id)
             raise
 
     async def attach(self, container_id: str) -> Disk:
@@ -160,14 +150,14 @@ class Images:
             disk.path.mkdir(parents=True)
             os.chown(around, 0, identity.gid)
             around.chmod(0o710)
-            await forked(lambda: filesystem.mount(image, disk.path, identity.uid))
-        except (OSError, RuntimeError) as error:
+            await self._worker.call("mount", str(image), str(disk.path), identity.uid)
+        except OSError as error:
             self._troubles[container_id] = _text(error)
             log.error("%s: its disk cannot be attached: %s", container_id, _text(error))
             self._leave(disk)
             raise DiskError(
                 f"The disk of {container_id} cannot be attached: {_text(error)}. Its file is kept as it is: {image}",
-                isinstance(error, OSError) and is_full(error),
+                is_full(error),
             ) from error
         except BaseException:
             if _mounted(disk.path):
@@ -192,9 +182,9 @@ class Images:
             return
         image = self._root / disk.container_id
         try:
-            await forked(lambda: filesystem.unmount(image, disk.path))
+            await self._worker.call("unmount", str(image), str(disk.path))
             self._leave(disk)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             # It stays mounted until the daemon ends, and its file locked: it can be used by nobody, nor harmed.
             self._troubles[disk.container_id] = _text(error)
             log.error("%s: its disk cannot be detached: %s", disk.container_id, _text(error))
@@ -205,7 +195,7 @@ class Images:
             await self._folders.sync(disk)
             return
         try:
-            await self._writeback.sync(str(disk.path), str(self._root))
+            await self._worker.call("sync", str(disk.path), str(self._root))
         except OSError as error:
             # Room on the host was promised to more disks than it has; what does not fit fails only now.
             full = shutil.disk_usage(self._root).free < _NO_ROOM
@@ -230,40 +220,36 @@ class Images:
 
     async def close(self) -> None:
         """See Disks."""
-        await self._writeback.close()
+        await self._worker.close()
 
 
 _MADE = "user.bathysphere.made"
 
+_OPERATIONS: dict[str, Callable[..., object]] = {
+    "make": lambda path, size: filesystem.make_template(Path(path), size),
+    "mount": lambda image, target, user: filesystem.mount(Path(image), Path(target), user),
+    "unmount": lambda image, target: filesystem.unmount(Path(image), Path(target)),
+    "sync": lambda mounted, folder: filesystem.sync(Path(mounted), Path(folder)),
+    "copy": lambda source, new: filesystem.copy(Path(source), Path(new)),
+}
 
-def _copy(source: Path, new: Path, safe: bool = False) -> None:
-    """Make a file that is a copy of a disk's, and note when. Raises OSError; what was made of it may be left."""
-    reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        writing = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            copy_sparse(reading, writing)
-            with contextlib.suppress(OSError):  # not every file system has attributes
-                os.setxattr(writing, _MADE, str(time.time()).encode())
-            if safe:
-                os.fsync(writing)
-        finally:
-            os.close(writing)
-    finally:
-        os.close(reading)
+
+def _copy(source: Path, new: Path) -> None:
+    """Make a file that is a copy of a small one, and note when. Raises OSError; what was made of it may be left."""
+    with source.open("rb") as reading, new.open("xb") as writing:
+        os.fchmod(writing.fileno(), 0o600)
+        copy_sparse(reading.fileno(), writing.fileno())
+    _note(new)
+
+
+def _note(new: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system has attributes
+        os.setxattr(new, _MADE, str(time.time()).encode())
 
 
 def _mounted(path: Path) -> bool:
     return path.is_dir() and path.stat().st_dev != path.parent.stat().st_dev
 
 
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _text(error: BaseException) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+def _text(error: OSError) -> str:
+    return error.strerror or str(error)
