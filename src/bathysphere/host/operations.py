@@ -123,12 +123,16 @@ class Call:
                 if gone.is_set():
                     return
                 before = group.usage() if group else None
+                written = self.fleet.written_bytes(self.request.container)
                 if group:
                     group.reset_peak()
                 report = await sandbox.execute(command, gone, self._output, self.limits.output_bytes)
                 finished = _finished(report, self.limits, group, before)
                 if self.fleet.full(self.request.container):
                     finished["notes"].append(f"The disk limit of {_size(self.limits.disk_bytes)} was reached.")
+            # Now that the turn is over, all of it has arrived on the disk.
+            total = self.fleet.written_bytes(self.request.container)
+            finished["written_bytes"] = None if written is None or total is None else max(0, total - written)
             await write_frame(self.writer, {"type": "finished"}, json_bytes(finished))
         finally:
             watch.cancel()
