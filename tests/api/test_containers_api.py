@@ -19,7 +19,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from tests.clients.asking import Answer, get, post, send
-from tests.server import Server, running_server
+from tests.server import Server, peak_memory, reset_peak_memory, running_server
 
 ROOT = "/bathysphere/v1/containers"
 MIB = 1024 * 1024
@@ -418,3 +418,62 @@ def test_a_copy_has_the_files_and_then_goes_its_own_way(running: Server) -> None
     delete(running, f"{ROOT}/{origin}")
     assert run(running, copy["id"], "cat kept.txt")["stdout"] == "after\n"
     refused(post(running, f"{ROOT}/{origin}/fork", b""), 400, "container_expired")
+
+
+# Limits
+
+
+def test_large_files_are_never_whole_in_memory(running: Server, container: str) -> None:
+    size = 80 * MIB
+    daemon = running.daemon_pid()
+    before = {pid: reset_peak_memory(pid) for pid in (running.pid, daemon)}
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
+    connection.putrequest("PUT", f"{ROOT}/{container}/files?path=large.bin")
+    for name, value in (("x-api-key", running.key), ("content-length", str(size))):
+        connection.putheader(name, value)
+    connection.endheaders()
+    for _ in range(size // MIB):
+        connection.send(bytes(MIB))
+    assert json.loads(connection.getresponse().read())["size_bytes"] == size
+    connection.request("GET", f"{ROOT}/{container}/files?path=large.bin", headers={"x-api-key": running.key})
+    response = connection.getresponse()
+    received = 0
+    while chunk := response.read(MIB):
+        received += len(chunk)
+    connection.close()
+    assert received == size
+    for pid, resident in before.items():
+        assert peak_memory(pid) - resident < size // 2
+    run(running, container, "rm large.bin")
+
+
+def test_a_full_disk_is_seen_said_and_can_be_made_room_on(running: Server) -> None:
+    """Without root no disk has a limit of its own, so none is ever full for its container alone."""
+    container = make(running)
+    if os.geteuid() != 0:
+        assert get(running, f"{ROOT}/{container}").json()["state"] == "idle"
+        return
+    filled = run(running, container, "head -c 1G /dev/zero > filler")
+    assert any("disk limit" in note for note in filled["notes"])
+    shown = get(running, f"{ROOT}/{container}").json()
+    assert shown["state"] == "full"
+    assert shown["disk"]["used_bytes"] > 100 * MIB
+    refused(upload(running, container, "more.bin", bytes(MIB)), 400, "disk_full")
+    assert run(running, container, "ls -A | grep -E 'more|part'; rm filler")["stdout"] == ""
+    assert get(running, f"{ROOT}/{container}").json()["state"] == "idle"
+    assert upload(running, container, "more.bin", bytes(MIB)).status == 200
+
+
+def test_a_container_that_is_deleted_in_the_middle_of_a_stream(running: Server) -> None:
+    container = make(running)
+    stream = events(running, container, {"source": "echo begun; sleep 60"})
+    assert next(data["text"] for kind, data in stream if kind == "run_output") == "begun\n"
+    assert delete(running, f"{ROOT}/{container}").status == 200
+    kind, data = next((kind, data) for kind, data in stream if kind != "ping")
+    assert kind == "error"
+    assert data["error"]["details"] == {"error_code": "container_expired"}
+    assert list(stream) == []
+    assert [call["outcome"] for call in calls(running, container)[1:]] in (
+        ["failed", "finished"],
+        ["finished", "failed"],
+    )
