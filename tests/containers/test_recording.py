@@ -16,6 +16,7 @@ from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
 from bathysphere.store import audit
 from bathysphere.store.audit import Call
+from bathysphere.store.database import DatabaseFull
 from tests.containers.conftest import Parts
 
 
@@ -141,3 +142,21 @@ def record(container_id: str, actor: Actor, text: str) -> Call:
     call = audit.operator_call(container_id, actor.workspace_id, "bash")
     subject, length, digest = audit.subject_of(text)
     return replace(call, subject=subject, subject_bytes=length, subject_sha256=digest)
+
+
+async def test_a_full_disk_keeps_nobody_from_looking(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = await parts.containers.create(parts.actor)
+
+    def always_full() -> object:
+        raise DatabaseFull("The disk of the data directory is full; make room on it.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.database, "writing", always_full)
+        opened = await parts.containers.open(parts.actor, container.id)
+        assert (await opened.run(Command("bash", "echo usable", 60))).stdout == "usable\n"
+        row = await parts.containers.find(parts.actor.workspace_id, container.id)
+        await parts.containers.records.settle()
+        (seen,) = await parts.containers.overviews([row])
+        assert seen.state == "idle"
+    (call,) = await recorded(parts, container.id)
+    assert call.subject == "echo usable", "it is written when there is room again"

@@ -20,6 +20,8 @@ from bathysphere.api.container_shapes import (
 )
 from bathysphere.api.page_tokens import read_token, token
 from bathysphere.api.services import Services, Serving
+from bathysphere.containers.overview import Overview, State
+from bathysphere.containers.recording import Actor
 from bathysphere.store import audit
 from bathysphere.store import containers as rows
 
@@ -53,6 +55,7 @@ async def list_containers(
 ) -> ContainerList:
     """The containers of the workspace, newest first; those of conversations too."""
     position = None if page is None else rows.Position(*read_token(page))
+    await serving.containers.records.settle()
     found = await rows.listing(serving.database, acting.workspace_id, limit, position, deleted)
     last = found.containers[-1] if found.more else None
     return ContainerList(
@@ -65,7 +68,7 @@ async def create_container(acting: Acting, serving: Serving) -> ContainerInfo:
     """Make an empty container."""
     with as_answers():
         container = await serving.containers.create(acting)
-    return await _info(serving, acting.workspace_id, container.id)
+    return await _made(serving, acting, container.id, "idle")
 
 
 @router.get("/{container_id}")
@@ -87,7 +90,7 @@ async def fork_container(container_id: ContainerId, acting: Acting, serving: Ser
     """Make a container whose disk is a copy of this one's; it has a record and a lifetime of its own."""
     with as_answers():
         container = await serving.containers.fork(acting, container_id)
-    return await _info(serving, acting.workspace_id, container.id)
+    return await _made(serving, acting, container.id, "suspended")
 
 
 @router.get("/{container_id}/calls")
@@ -100,7 +103,7 @@ async def list_container_calls(
 ) -> CallList:
     """The record of a container: every call in it, newest first."""
     row = await serving.containers.find(acting.workspace_id, container_id)
-    await serving.containers.records.flush()
+    await serving.containers.records.settle()
     calls = list(await audit.latest(serving.database, row.id, limit + 1, before))
     more = len(calls) > limit
     return CallList(
@@ -108,7 +111,14 @@ async def list_container_calls(
     )
 
 
+async def _made(serving: Services, acting: Actor, container_id: str, state: State) -> ContainerInfo:
+    """A container that has just been made: what there is to say of it is known, and the host need not be asked."""
+    row = await serving.containers.find(acting.workspace_id, container_id)
+    return ContainerInfo.of(Overview(row, state, None, 1), serving.settings.sandbox.disk_bytes)
+
+
 async def _info(serving: Services, workspace_id: str, container_id: str) -> ContainerInfo:
+    await serving.containers.records.settle()
     row = await serving.containers.find(workspace_id, container_id)
     (shown,) = await _shown(serving, [row])
     return shown

@@ -50,9 +50,7 @@ class Containers:
 
     async def open(self, actor: Actor, container_id: str) -> Container:
         """The container of that id, for use. Raises NotFound, and InvalidRequest when it has expired (WIRE c.6)."""
-        row = await self._usable(actor, container_id)
-        await rows.touch(self._database, row.id)
-        return self._container(row, actor)
+        return self._container(await self._usable(actor, container_id), actor)
 
     async def _usable(self, actor: Actor, container_id: str) -> rows.Container:
         row = await self.find(actor.workspace_id, container_id)
@@ -108,7 +106,6 @@ class Containers:
         except HostError as error:
             _log.warning("the host cannot be asked for its containers: %s", error)
             hosted = {}
-        await self.records.flush()
         calls = await audit.counts(self._database, [container.id for container in containers])
         return overviews(containers, hosted, calls, datetime.now(UTC))
 

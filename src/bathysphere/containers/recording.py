@@ -12,7 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -93,6 +93,11 @@ class Records:
                         _log.error("a call of %s, which the store does not know, is not recorded", call.container_id)
                     for _ in batch:
                         self._waiting.popleft()
+
+    async def settle(self) -> None:
+        """Write what waits if there is room for it: whoever reads gets what can be had."""
+        with suppress(DatabaseFull):
+            await self.flush()
 
     async def close(self) -> None:
         """Write what waits; what cannot be written goes to the log."""

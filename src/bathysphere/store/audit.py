@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bathysphere.store.database import Database
-from bathysphere.store.schema import ContainerCallRow
+from bathysphere.store.schema import ContainerCallRow, ContainerRow
 
 Action = Literal[
     "create", "fork", "bash", "python", "view", "create_file", "str_replace", "place", "upload", "download", "delete",
@@ -84,6 +84,8 @@ def subject_of(text: str, keep: bool = True) -> tuple[str | None, int, str]:
 async def append(database: Database, calls: Iterable[Call]) -> list[Call]:
     """Write records, in their order and in one transaction; those whose container is not known are returned.
 
+    The containers were last used when their latest call began; their expiry stays, as that counts from creation.
+
     Raises DatabaseFull: then none was written.
     """
     calls = list(calls)
@@ -92,6 +94,12 @@ async def append(database: Database, calls: Iterable[Call]) -> list[Call]:
     try:
         async with database.writing() as session:
             await session.execute(insert(ContainerCallRow), [_values(call) for call in calls])
+            for container_id, moment in _last_uses(calls).items():
+                await session.execute(
+                    update(ContainerRow)
+                    .where(ContainerRow.id == container_id, ContainerRow.last_used_at < moment)
+                    .values(last_used_at=moment)
+                )
     except IntegrityError:
         if len(calls) == 1:
             return calls
@@ -142,6 +150,14 @@ def operator_call(container_id: str, workspace_id: str, action: Action, now: dat
         subject_sha256=digest,
         outcome="finished",
     )
+
+
+def _last_uses(calls: Iterable[Call]) -> dict[str, datetime]:
+    uses: dict[str, datetime] = {}
+    for call in calls:
+        if call.action != "expire":
+            uses[call.container_id] = max(call.started_at, uses.get(call.container_id, call.started_at))
+    return uses
 
 
 def _values(call: Call) -> dict[str, Any]:

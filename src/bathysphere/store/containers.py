@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,12 +9,10 @@ from typing import Final
 
 from sqlalchemy import delete, literal, select, tuple_, update
 
-from bathysphere.store.database import Database, DatabaseFull
+from bathysphere.store.database import Database
 from bathysphere.store.schema import ContainerFileRow, ContainerRow
 from bathysphere.store.timestamps import Moment
 from bathysphere.wire.ids import new_id
-
-_log = logging.getLogger(__name__)
 
 # A statement may have some 32 000 variables.
 _IDS: Final = 10_000
@@ -119,19 +116,6 @@ async def listing(
         )
         found = [_container(row) for row in rows]
     return Page(found[:limit], more=len(found) > limit)
-
-
-async def touch(database: Database, container_id: str, now: datetime | None = None) -> None:
-    """It is in use now. Its expiry stays: that counts from creation.
-
-    A full disk must not keep anyone from the container in which they want to make room: then nothing is written.
-    """
-    now = now or datetime.now(UTC)
-    try:
-        async with database.writing() as session:
-            await session.execute(update(ContainerRow).where(ContainerRow.id == container_id).values(last_used_at=now))
-    except DatabaseFull:
-        _log.warning("the time at which %s was last used could not be written: the disk is full", container_id)
 
 
 async def expired(database: Database, now: datetime) -> list[Container]:
