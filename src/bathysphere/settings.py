@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -144,5 +146,23 @@ class Settings(_Table):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            lines = [f"  {_complaint(found)}" for found in error.errors()]
             raise SettingsError(f"{path} holds settings that cannot be used:\n" + "\n".join(lines)) from error
+
+
+def _complaint(found: ErrorDetails) -> str:
+    """What pydantic found, in the words of who writes TOML."""
+    place = found["loc"]
+    if place == ("models",):
+        return "models: write [[models]], with two brackets, above each entry"
+    table: type[BaseModel] = Settings
+    shown = ".".join(map(str, place))
+    if place[0] == "models" and len(place) > 1 and isinstance(place[1], int):
+        table = ModelSettings
+        shown = f"[[models]] entry {place[1] + 1}: {'.'.join(map(str, place[2:]))}"
+    elif len(place) > 1:
+        table = type(Settings.model_fields[str(place[0])].default)
+    if found["type"] == "extra_forbidden":
+        near = get_close_matches(str(place[-1]), table.model_fields, n=1)
+        return f"{shown}: there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{shown}: {found['msg'][0].lower()}{found['msg'][1:]}"

@@ -41,13 +41,19 @@ def parsed(server: Server, *arguments: str) -> Any:
 
 
 def make(server: Server, key: str | None = None) -> str:
-    return str(post(server, ROOT, b"", key).json()["id"])
+    container = str(post(server, ROOT, b"", key).json()["id"])
+    settle(server, container, key)
+    return container
+
+
+def settle(server: Server, container: str, key: str | None = None) -> None:
+    """Records are written a moment after their calls; who asks the server for them need not wait."""
+    assert get(server, f"{ROOT}/{container}/calls", key).status == 200
 
 
 def run(server: Server, container: str, source: str) -> None:
     assert post(server, f"{ROOT}/{container}/run", {"source": source}).status == 200
-    # Records are written a moment after their calls; who asks the server for them need not wait.
-    assert get(server, f"{ROOT}/{container}/calls").status == 200
+    settle(server, container)
 
 
 def test_the_list_has_a_line_for_each_container_of_each_workspace(running: Server) -> None:

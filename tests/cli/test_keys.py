@@ -59,13 +59,22 @@ def test_list_shows_keys_but_no_secrets_and_disable_closes_one(tmp_path: Path) -
 
 
 def test_mistakes_are_explained(tmp_path: Path) -> None:
-    unknown = run("disable", "--data", str(tmp_path), "apikey_unknown")
-    assert (unknown.exit_code, unknown.stdout) == (1, "")
-    assert "There is no key apikey_unknown" in unknown.stderr
     nameless = run("create", "--data", str(tmp_path), "--name", "")
     assert (nameless.exit_code, nameless.stdout) == (1, "")
     assert "cannot be empty" in nameless.stderr
     assert "no keys yet" in run("list", "--data", str(tmp_path)).stderr
+    unknown = run("disable", "--data", str(tmp_path), "apikey_unknown")
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "There is no key apikey_unknown" in unknown.stderr
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("disable", "apikey_unknown")])
+def test_only_what_makes_a_key_makes_a_data_directory(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    missing = run(*arguments, "--data", str(tmp_path / "typo"))
+    assert missing.exit_code == 1 and f"There is no data directory {tmp_path / 'typo'}" in missing.stderr
+    other = run(*arguments, "--data", str(tmp_path))
+    assert other.exit_code == 1 and f"{tmp_path} is no data directory" in other.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_data_directory_is_found_in_the_usual_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -96,20 +96,6 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.set_inheritable(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound
-
-
 def serve(
     settings: Settings,
     data: Path,

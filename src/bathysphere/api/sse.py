@@ -12,6 +12,7 @@ from typing import Any, Final
 import anyio
 from pydantic import BaseModel
 
+from bathysphere.api.errors import log_failure
 from bathysphere.wire.errors import ApiError, ServerError
 from bathysphere.wire.events import Ping, event_wire
 
@@ -110,6 +111,7 @@ class EventStream:
 
     def _error(self, error: BaseException) -> dict[str, Any]:
         if isinstance(error, ApiError):
+            log_failure(error, self._request_id)
             return error.body(self._request_id)
         _log.error("request %s failed in mid-stream", self._request_id, exc_info=error)
         return ServerError("Internal server error").body(self._request_id)
