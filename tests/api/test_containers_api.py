@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -397,6 +398,26 @@ def test_the_page_names_every_route(running: Server) -> None:
     for path in described:
         if ROOT in path:
             assert re.sub(r"\{container_id\}", "ID", path.removeprefix(ROOT)) in page
+
+
+def test_the_pages_example_runs_as_it_stands(running: Server, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "containers.md").read_text()
+    script = page.split("```sh\n")[1].split("```")[0].replace("http://127.0.0.1:8321", running.base_url)
+    assert running.base_url in script
+    (tmp_path / "data.csv").write_text("b,2\na,1\n")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=running.client_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "sorted.csv").read_text() == "a,1\nb,2\n"
+    assert done.stdout.count("event: run_output") == 3
+    assert '"container_deleted"' in done.stdout
 
 
 # Copies

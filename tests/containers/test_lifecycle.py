@@ -43,6 +43,7 @@ async def expire(parts: Parts, container_id: str, ago: timedelta) -> None:
 
 async def test_an_expired_container_is_refused_at_once_and_its_disk_goes_after_the_grace_period(parts: Parts) -> None:
     container = await parts.containers.create(parts.actor)
+    await parts.containers.records.flush()
     await expire(parts, container.id, timedelta(days=7) - timedelta(hours=1))
     for use in (parts.containers.open, parts.containers.fork):
         with pytest.raises(InvalidRequest) as refused:

@@ -12,11 +12,13 @@ from typing import Any, Final, TypeVar
 import click
 
 from bathysphere.api.container_shapes import CallInfo, ContainerInfo
+from bathysphere.cli import configuration
 from bathysphere.cli.columns import columns, shown, size
+from bathysphere.cli.program import program
 from bathysphere.containers import operating
 from bathysphere.containers.overview import Overview
 from bathysphere.image.image import find
-from bathysphere.settings import Settings, SettingsError, default_data_directory
+from bathysphere.settings import default_data_directory
 from bathysphere.store import audit, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.audit import Call
@@ -24,7 +26,6 @@ from bathysphere.store.database import DATABASE_FILE, Database, DatabaseError
 
 T = TypeVar("T")
 
-_CONFIGURATION: Final = Path("bathysphere.toml")
 _PAGE: Final = 1000
 _SUBJECT_CHARACTERS: Final = 100
 
@@ -33,11 +34,6 @@ _data = click.option(
     type=click.Path(path_type=Path),
     default=None,
     help="The server's data directory. Default: $BATHYSPHERE_DATA, or the usual place of this system.",
-)
-_config = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="Configuration file of the server. [default: bathysphere.toml, where there is one]",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="For programs: everything, as JSON.")
 
@@ -49,7 +45,7 @@ def containers() -> None:
 
 @containers.command("list")
 @_data
-@_config
+@configuration.option
 @click.option("--workspace", help="Only this one's.")
 @click.option("--deleted", is_flag=True, help="Also those whose disk is gone, for as long as their record is kept.")
 @_json
@@ -73,7 +69,7 @@ def list_containers(
             found += page.containers
         return await operating.seen(database, found), names
 
-    limit = _settings(config).sandbox.disk_bytes
+    limit = configuration.load(config)[0].sandbox.disk_bytes
     found, names = _run(data, work)
     if as_json:
         _print_json([_described(seen, limit, names) for seen in found])
@@ -103,7 +99,7 @@ def list_containers(
 
 @containers.command("show")
 @_data
-@_config
+@configuration.option
 @click.argument("container_id", metavar="ID")
 @_json
 def show_container(data: Path | None, config: Path | None, container_id: str, as_json: bool) -> None:
@@ -113,7 +109,7 @@ def show_container(data: Path | None, config: Path | None, container_id: str, as
         (found,) = await operating.seen(database, [await _find(database, container_id)])
         return found, await workspaces.names(database)
 
-    limit = _settings(config).sandbox.disk_bytes
+    limit = configuration.load(config)[0].sandbox.disk_bytes
     seen, names = _run(data, work)
     described = _described(seen, limit, names)
     if as_json:
@@ -150,12 +146,12 @@ def container_log(data: Path | None, container_id: str, limit: int, as_json: boo
 
 @containers.command("delete")
 @_data
-@_config
+@configuration.option
 @click.argument("container_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs: what became of each, as JSON.")
 def delete_containers(data: Path | None, config: Path | None, container_ids: tuple[str, ...], as_json: bool) -> None:
     """Delete containers and what they hold, for good; also in the middle of a call."""
-    settings = _settings(config)
+    settings, _ = configuration.load(config)
     image = find()
 
     async def work(database: Database) -> dict[str, bool]:
@@ -177,7 +173,7 @@ async def _find(database: Database, container_id: str) -> rows.Container:
     found = await rows.find(database, container_id)
     if found is None:
         raise click.ClickException(
-            f"There is no container {shown(container_id[:200])}. `bathysphere containers list --deleted` shows all."
+            f"There is no container {shown(container_id[:200])}. All of them: {program()} containers list --deleted"
         )
     return found
 
@@ -214,13 +210,6 @@ def _line(call: Call) -> tuple[str, ...]:
         ", ".join(f"{file.name} ({size(file.size_bytes)}, {file.id})" for file in call.files) or "-",
         what or "-",
     )
-
-
-def _settings(config: Path | None) -> Settings:
-    try:
-        return Settings.load(config or (_CONFIGURATION if _CONFIGURATION.exists() else None))
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _run(data: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:
