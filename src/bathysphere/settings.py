@@ -97,6 +97,9 @@ class ContainerSettings(_Table):
     """Containers as clients see them."""
 
     lifetime_days: float = Field(default=30.0, gt=0)
+    grace_days: float = Field(default=7.0, ge=0, description="after its expiry a container's disk stays this long")
+    record_days: float = Field(default=90.0, ge=0, description="after its end the record of its calls stays this long")
+    record_commands: bool = Field(default=True, description="the record holds the commands' text, not only its hash")
 
 
 class TurnSettings(_Table):

@@ -15,6 +15,7 @@ import uvloop
 
 from bathysphere.api.app import create_app
 from bathysphere.api.services import Services
+from bathysphere.containers import lifecycle
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.local import LocalHost
 from bathysphere.host.configuration import Configuration
@@ -57,22 +58,27 @@ async def open_services(
         database = await Database.open(store)
         stack.push_async_callback(database.close)
         blobs = await LocalBlobs.open_folder(store / "blobs", settings.limits.reserve_bytes)
-        sweeping = asyncio.create_task(_sweep_hourly(database, blobs))
+        sweeping = asyncio.create_task(_hourly("expired and abandoned files", lambda: sweep(database, blobs)))
         stack.callback(sweeping.cancel)
         host = LocalHost(data, settings, image.root, Definition.load().environment, spawn)
         stack.push_async_callback(host.close, stop_host=True)
         await host.start()
         containers = Containers(database, blobs, host, settings)
+        stack.push_async_callback(containers.close)
+        ageing = asyncio.create_task(
+            _hourly("expired and lost containers", lambda: lifecycle.sweep(database, host, settings.containers))
+        )
+        stack.callback(ageing.cancel)
         yield Services(settings, database, blobs, host, models, containers)
 
 
-async def _sweep_hourly(database: Database, blobs: LocalBlobs) -> None:
+async def _hourly(what: str, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
-            await sweep(database, blobs)
+            await work()
         except Exception:
             # What a sweep could not remove, the next one will find again; serving goes on.
-            _log.exception("removing expired and abandoned files failed")
+            _log.exception("removing %s failed", what)
         await asyncio.sleep(_SWEEP_SECONDS)
 
 

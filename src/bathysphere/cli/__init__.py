@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "demo": "See it work: three conversations through the official SDK.",
     "doctor": "Try out whether this machine can isolate what models write.",
     "image": "Build and show the container image.",
+    "containers": "List, show and delete containers, read what was done in them.",
     "keys": "Make, list and disable API keys.",
     "models": "Show which upstream a model's name reaches, and why.",
     "host": "The host daemon; started by `serve`.",

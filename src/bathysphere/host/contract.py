@@ -37,6 +37,14 @@ class DiskFull(HostError):
     """The container's disk (or its share of it) is full; what was being written has been removed."""
 
 
+class PathNotFound(HostError):
+    """There is no file at this path in the container."""
+
+
+class PathRefused(HostError):
+    """What lies at this path cannot be read or written: no regular file, no right to it, too large."""
+
+
 class OutputGone(HostError):
     """The output handle is not (or no longer) valid: outputs live until the next ``execute`` of the container."""
 
@@ -104,6 +112,8 @@ class Finished:
     notes: tuple[str, ...] = ()
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    written_bytes: int | None = None
+    """Bytes that the call made the system write to disks, where it counts them per container."""
 
 
 class EditorCommand(BaseModel):

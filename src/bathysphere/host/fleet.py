@@ -19,6 +19,7 @@ from bathysphere.host.disks.base import Disk, DiskError, Disks
 from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
+from bathysphere.host.written import written_bytes
 from bathysphere.settings import HostSettings, SandboxLimits
 
 log = logging.getLogger(__name__)
@@ -159,6 +160,13 @@ class Fleet:
             # The file system may refuse further writes; attached anew it has what its journal has.
             await self._end(resident)
             raise _failure(error) from error
+
+    def written_bytes(self, container_id: str) -> int | None:
+        """Bytes written so far to the disk of a running container; None where that is not counted for it alone."""
+        resident = self._residents.get(container_id)
+        if resident is None or resident.disk is None or not resident.disk.limited:
+            return None
+        return written_bytes(resident.disk.path)
 
     def full(self, container_id: str) -> bool:
         """Whether the disk of a running container has no room left."""
