@@ -18,7 +18,7 @@ from bathysphere.cli.program import program
 from bathysphere.containers import operating
 from bathysphere.containers.overview import Overview
 from bathysphere.image.image import find
-from bathysphere.settings import default_data_directory
+from bathysphere.settings import default_data_directory, store_directory
 from bathysphere.store import audit, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.audit import Call
@@ -214,12 +214,13 @@ def _line(call: Call) -> tuple[str, ...]:
 
 def _run(data: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:
     directory = (data or default_data_directory()).absolute()
-    if not (directory / DATABASE_FILE).exists():
+    store = store_directory(directory)
+    if not (store / DATABASE_FILE).exists():
         # Opening a database would make it; who only looks is told that there is none.
         raise click.ClickException(f"There is no data of a server in {directory}. Name its directory with --data.")
 
     async def with_database() -> T:
-        database = await Database.open(directory)
+        database = await Database.open(store)
         try:
             return await work(database)
         finally:
