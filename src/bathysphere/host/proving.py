@@ -81,7 +81,7 @@ async def prove(
                     await sandbox.execute(command, asyncio.Event(), heard, _OUTPUT_BYTES)
                 except GuestRefusal as error:
                     raise SandboxFailed(f"The trial of the guarantees could not be made: {error}") from error
-                throttled = group.throttled() if group else 0
+                throttled = group.throttled() if group else None
     finally:
         await fleet.delete(container_id)
     try:
@@ -89,9 +89,12 @@ async def prove(
     except ValidationError as error:
         complaint = said["stderr"].decode(errors="replace").strip()[-600:]
         raise SandboxFailed(f"The trial of the guarantees ended without a result: {complaint}") from error
-    if not throttled and seen.get("processor limit", (False,))[0]:
-        # A busy machine gives little time, too.
-        seen["processor limit"] = (False, "nothing made it wait")
+    held, text = seen.get("processor limit", (False, ""))
+    if throttled is None:
+        # On a busy machine it may have had little time all the same.
+        seen["processor limit"] = (False, "nothing limits it")
+    elif held and not throttled:
+        seen["processor limit"] = (True, f"{text}; this machine is too busy for more")
     first, count = configuration.host.first_uid, configuration.host.uid_count
     seen["own user id"] = (
         bool(users) and all(first <= user < first + count for user in users),
