@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 import bathysphere
+from bathysphere.containers.host import HostError
 from bathysphere.host.attempts import ATTEMPTS
 from bathysphere.host.guarantees import LOST, MENDS, NAMES, ROOT_ONLY, judge
 from bathysphere.settings import Settings, SettingsError
 
-from .conftest import ROOT, Container, MakeHost
+from .conftest import ROOT, Container, MakeHost, groups_left
 
 WITHOUT_GROUPS = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
 """A machine without control groups: in a mount namespace of its own, which root can have."""
@@ -94,3 +95,15 @@ def test_the_server_refuses_and_names_the_waiver(tmp_path: Path) -> None:
     seen = run_without_groups(*options)
     assert seen.returncode != 0
     assert "cgroup controllers" in seen.stderr and "host.waive" in seen.stderr, seen.stderr
+
+
+async def test_a_daemon_that_cannot_start_leaves_no_groups(make_host: MakeHost, tmp_path: Path) -> None:
+    # More than the smallest file system needs, and more than there can be: no disk for it can be made.
+    host = make_host(sandbox={"disk_bytes": 1 << 62})
+    if ROOT:
+        with pytest.raises(HostError):
+            await host.start()
+    else:
+        await host.start()
+        await host.close(stop_host=True)
+    assert groups_left(tmp_path / "data") == []

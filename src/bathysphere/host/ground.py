@@ -46,6 +46,7 @@ class Ground:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self.privileged = os.geteuid() == 0
+        self.cgroups = None
         self._proofs: list[Proof] = []
 
     async def prepare(self) -> None:
@@ -66,8 +67,13 @@ class Ground:
             self._lay_out()
             await self._prepare_disks()
             await self._try()
-        except (EngineError, CgroupError, StageError, DiskError, HostError) as error:
-            raise GroundError(str(error)) from error
+        except BaseException as error:
+            # Nobody else takes it away: there is a next daemon only when this one could start.
+            if self.cgroups is not None:
+                self.cgroups.remove()
+            if isinstance(error, EngineError | CgroupError | StageError | DiskError | HostError):
+                raise GroundError(str(error)) from error
+            raise
 
     def _limits(self) -> Cgroups | None:
         hierarchies = Hierarchies.find()
