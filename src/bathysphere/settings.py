@@ -78,6 +78,7 @@ class HostSettings(_Table):
 
     engine: Literal["bubblewrap"] = "bubblewrap"
     max_sandboxes: int = Field(default=64, ge=1, description="sandboxes that run at the same time")
+    pool: int = Field(default=2, ge=0, description="sandboxes that are started ahead of new containers")
     idle_seconds: float = Field(default=300.0, gt=0, description="after this the processes go, the disk stays")
     linger_seconds: float = Field(
         default=60.0, ge=0, description="the daemon ends itself after this long without any server"

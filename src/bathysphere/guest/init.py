@@ -285,7 +285,6 @@ class Guest:
             **produced,
         }
         self._send({"type": "finished", "id": number}, dumps(report))
-        self._outputs.prepare()
 
 
 def _limits() -> list[tuple[int, int]]:

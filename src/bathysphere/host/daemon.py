@@ -62,6 +62,7 @@ class Daemon:
             limits=configuration.limits,
             settings=configuration.host,
         )
+        await self._fleet.open()
         server = await asyncio.start_unix_server(self._connected, sock=self._listen(), limit=256 * 1024)
         sweep = asyncio.create_task(ground.disks.sweep())
         try:

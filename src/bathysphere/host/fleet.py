@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from bathysphere.host.disks.base import Disk, DiskError, Disks
 from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
+from bathysphere.host.warm_pool import PREFIX, WarmPool
 from bathysphere.host.written import written_bytes
 from bathysphere.settings import HostSettings, SandboxLimits
 
@@ -46,6 +48,11 @@ class Resident:
     last_used: float = field(default_factory=time.monotonic)
     deleted: bool = False
 
+    @property
+    def alive(self) -> bool:
+        """Whether its sandbox runs."""
+        return self.sandbox is not None and self.sandbox.alive
+
 
 class Fleet:
     """See the module."""
@@ -71,6 +78,36 @@ class Fleet:
         self._settings = settings
         self._residents: dict[str, Resident] = {}
         self._occupied = 0
+        self._pool = WarmPool(0, self._start_ahead, self._undo)
+
+    async def open(self) -> None:
+        """Remove what a daemon before had started ahead, and begin to start some."""
+        for container_id in self._disks.ids():
+            if container_id.startswith(PREFIX):
+                await self._disks.delete(container_id)
+        self._pool = WarmPool(self._settings.pool, self._start_ahead, self._undo)
+        self._pool.fill()
+
+    async def _start_ahead(self) -> Resident | None:
+        if self._occupied >= self._settings.max_sandboxes:
+            return None
+        resident = Resident(f"{PREFIX}{os.urandom(8).hex()}")
+        try:
+            await self._disks.create(resident.container_id)
+            await self._start(resident, fresh=True)
+        except BaseException:
+            await asyncio.shield(self._undo(resident))
+            raise
+        return resident
+
+    def _adopt(self, resident: Resident) -> bool:
+        """Give a container that has no disk one from the pool, with the sandbox on it. False when there is none."""
+        pooled = self._pool.take()
+        if pooled is None or pooled.disk is None:
+            return False
+        resident.disk = self._disks.adopt(pooled.disk, resident.container_id)
+        resident.sandbox, resident.group, resident.kills = pooled.sandbox, pooled.group, pooled.kills
+        return True
 
     @property
     def running(self) -> int:
@@ -131,6 +168,8 @@ class Fleet:
         async with self._visit(container_id) as resident:
             fresh = not self._disks.exists(container_id)
             try:
+                if fresh and self._adopt(resident):
+                    return
                 if fresh:
                     await self._disks.create(container_id)
             except DiskError as error:
@@ -177,7 +216,7 @@ class Fleet:
 
     def list(self) -> list[HostedContainer]:
         """See Host."""
-        return [self._hosted(container_id) for container_id in self._disks.ids()]
+        return [self._hosted(name) for name in self._disks.ids() if not name.startswith(PREFIX)]
 
     def _hosted(self, container_id: str) -> HostedContainer:
         resident = self._residents.get(container_id)
@@ -305,6 +344,8 @@ class Fleet:
     async def _make_room(self) -> None:
         while self._occupied >= self._settings.max_sandboxes:
             idle = [r for r in self._residents.values() if r.sandbox is not None and r.callers == 0]
+            if await self._pool.give_way():
+                continue
             if not idle:
                 raise TooManySandboxes(
                     f"All {self._settings.max_sandboxes} sandboxes of this host are at work. Try again in a moment, or "
@@ -327,7 +368,8 @@ class Fleet:
                 await self._rest(resident)
 
     async def close(self) -> None:
-        """End every sandbox, also in the middle of a call. The disks stay."""
+        """End every sandbox, also in the middle of a call. The containers' disks stay."""
+        await self._pool.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
         for resident in list(self._residents.values()):
