@@ -55,10 +55,13 @@ class SandboxLimits(_Table):
     captured_bytes: int = Field(default=GIB, ge=0, description="all files returned by one call, together")
 
 
+EngineName = Literal["bubblewrap", "gvisor"]
+
+
 class HostSettings(_Table):
     """The host daemon."""
 
-    engine: Literal["bubblewrap"] = "bubblewrap"
+    engine: EngineName = Field(default="bubblewrap", description="for workspaces that have none of their own")
     max_sandboxes: int = Field(default=64, ge=1, description="sandboxes that run at the same time")
     idle_seconds: float = Field(default=300.0, gt=0, description="after this the processes go, the disk stays")
     linger_seconds: float = Field(

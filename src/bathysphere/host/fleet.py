@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import DiskFull, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.host.disks import Disk, DiskError, Disks
-from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
+from bathysphere.host.engine_choice import Engines
+from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
 from bathysphere.settings import HostSettings, SandboxLimits
@@ -49,7 +50,7 @@ class Fleet:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engines: Engines,
         stage: Stage,
         disks: Disks,
         cgroups: Cgroups | None,
@@ -58,7 +59,7 @@ class Fleet:
         settings: HostSettings,
     ) -> None:
         """Without ``cgroups`` the guest limits itself: memory per process, processes per sandbox."""
-        self._engine = engine
+        self._engines = engines
         self._stage = stage
         self._disks = disks
         self._cgroups = cgroups
@@ -122,13 +123,20 @@ class Fleet:
                     f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
                 ) from error
 
-    async def create(self, container_id: str) -> None:
-        """Make a disk and start a sandbox; a container that exists is started. Raises what ``Host.create`` does."""
+    async def create(self, container_id: str, engine: str | None = None) -> None:
+        """Make a disk and start a sandbox; a container that exists is started, in the engine that it has.
+
+        Raises what ``Host.create`` does.
+        """
         async with self._visit(container_id) as resident:
             disk = self._disks.find(container_id)
             fresh = disk is None
             try:
+                if fresh:
+                    self._engines.choose(container_id, engine)
                 disk = disk or self._disks.create(container_id)
+            except EngineError as error:
+                raise SandboxFailed(f"The sandbox could not be started: {error}") from error
             except DiskError as error:
                 log.error("%s: its disk could not be made: %s", container_id, error)
                 raise (DiskFull if error.full else SandboxFailed)(str(error)) from error
@@ -138,6 +146,7 @@ class Fleet:
             except BaseException:
                 if fresh:
                     await self._disks.delete(disk)
+                    self._engines.forget(container_id)
                 raise
 
     async def delete(self, container_id: str) -> None:
@@ -154,6 +163,7 @@ class Fleet:
             disk = self._disks.find(container_id)
             if disk is not None:
                 await self._disks.delete(disk)
+                self._engines.forget(container_id)
             resident.deleted = False
 
     async def _start(self, resident: Resident, disk: Disk, fresh: bool = False) -> None:
@@ -163,26 +173,29 @@ class Fleet:
         rlimits: dict[str, int] = {}
         try:
             limits = self._limits
+            engine = self._engines.of(resident.container_id)
             if self._cgroups is not None:
                 group = self._cgroups.create(
-                    resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, limits.processes)
+                    resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, engine.tasks(limits.processes))
                 )
             else:
                 # Counted within the sandbox's own user namespace, so other processes of the user do not count.
                 rlimits = {"AS": limits.memory_bytes, "NPROC": limits.processes}
-            running = await self._engine.start(
+            running = await engine.start(
                 SandboxSpec(
                     image=self._stage.image,
                     guest=self._stage.guest,
                     disk=self._stage.disks / resident.container_id,
                     identity=disk.identity,
                     group=group,
+                    processes=limits.processes,
                     open_files=limits.open_files,
                     shared_memory_bytes=min(SHARED_MEMORY_BYTES, limits.memory_bytes // 2),
                 )
             )
+            environment = {**self._environment, **engine.environment(self._stage.image)}
             try:
-                sandbox = await Sandbox.connect(running, self._environment, limits, rlimits=rlimits, fresh=fresh)
+                sandbox = await Sandbox.connect(running, environment, limits, rlimits=rlimits, fresh=fresh)
             except BaseException as error:
                 await running.kill()
                 said = running.complaint()

@@ -12,8 +12,10 @@ from bathysphere.host.cgroups import CgroupError, Cgroups, Hierarchies
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.contract import HostError, HostStatus
 from bathysphere.host.disks import Disks
+from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine, EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
+from bathysphere.host.engines.gvisor import Gvisor
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.stage import Stage, StageError
 from bathysphere.host.syscalls import become_subreaper
@@ -30,7 +32,8 @@ class GroundError(Exception):
 class Ground:
     """See the module. Use ``prepare`` before anything else."""
 
-    engine: Engine
+    engines: Engines
+    _engine: Engine
     stage: Stage
     disks: Disks
     cgroups: Cgroups | None
@@ -48,11 +51,14 @@ class Ground:
                 f"There is no container image at {configuration.image}. Build it: bathysphere image build"
             )
         become_subreaper()
-        self.engine = Bubblewrap()
+        self.engines = Engines(
+            {"bubblewrap": Bubblewrap(), "gvisor": Gvisor()}, configuration.host.engine, configuration.folder / "engines"
+        )
         try:
-            self.engine.check()
+            self._engine = self.engines.default
             self.cgroups = self._limits()
             self._lay_out()
+            self.engines.sweep(lambda container_id: self.disks.find(container_id) is not None)
             await self._try()
         except (EngineError, CgroupError, StageError, HostError) as error:
             raise GroundError(str(error)) from error
@@ -101,8 +107,9 @@ class Ground:
                 "The host runs without root: all containers belong to the same user of this machine, and only the "
                 "sandbox itself keeps them apart."
             )
+        if not self._engine.guarantees()["own kernel"]:
+            self._weaknesses.append("Containers share the kernel of this machine: a flaw in it can be a way out.")
         self._weaknesses += [
-            "Containers share the kernel of this machine: a flaw in it can be a way out.",
             "The disk of a container is not limited yet: a container can fill the disk of this machine.",
             "System calls are not filtered yet.",
         ]
@@ -110,7 +117,7 @@ class Ground:
     async def _try(self) -> None:
         configuration = self._configuration
         fleet = Fleet(
-            engine=self.engine,
+            engines=self.engines,
             stage=self.stage,
             disks=self.disks,
             cgroups=self.cgroups,
@@ -127,12 +134,12 @@ class Ground:
         """What ``HostStatus`` is to say."""
         limited = self.cgroups is not None
         return HostStatus(
-            engine=self.engine.name,
+            engine=self._engine.name,
             privileged=self.privileged,
             image=str(self._configuration.image),
             sandboxes=sandboxes,
             guarantees={
-                **self.engine.guarantees(),
+                **self._engine.guarantees(),
                 "own user id": self.privileged,
                 "memory limit": limited,
                 "processor limit": limited,

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bathysphere.host import syscalls
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -22,6 +24,8 @@ class Identity:
 
     uid: int
     gid: int
+    groups: tuple[int, ...] = ()
+    """Further groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Launch:
     descriptors: Sequence[int]
     """They become 0, 1, 2, ... of the program."""
     identity: Identity | None = None
+    user_namespace: int | None = None
+    """Descriptor of a user namespace that is entered first; ``identity`` is one of its users then."""
     join: Sequence[int] = ()
     """Open ``cgroup.procs`` files that the process enters before the program starts."""
     limits: Mapping[int, int] = field(default_factory=dict)
@@ -61,6 +67,8 @@ def _become(program: Launch) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if program.user_namespace is not None:
+        syscalls.enter(program.user_namespace, syscalls.CLONE_NEWUSER)
     # Copied above the range of targets first, so that none is overwritten before its turn.
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 16) for descriptor in program.descriptors]
     for target, descriptor in enumerate(high):
@@ -69,7 +77,7 @@ def _become(program: Launch) -> None:
     for limit, value in program.limits.items():
         resource.setrlimit(limit, (value, value))
     if program.identity is not None:
-        os.setgroups([])
+        os.setgroups(program.identity.groups)
         os.setresgid(program.identity.gid, program.identity.gid, program.identity.gid)
         os.setresuid(program.identity.uid, program.identity.uid, program.identity.uid)
     os.chdir("/")

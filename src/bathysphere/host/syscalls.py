@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
@@ -24,9 +25,19 @@ def _check(result: int, doing: str) -> None:
         raise OSError(number, f"{doing}: {os.strerror(number)}")
 
 
+def unshare(flags: int) -> None:
+    """unshare(2): namespaces of its own for this process."""
+    _check(_libc.unshare(flags), "a namespace of its own cannot be had")
+
+
+def enter(namespace: int, kind: int) -> None:
+    """setns(2): go into the namespace of an open descriptor."""
+    _check(_libc.setns(namespace, kind), "a namespace cannot be entered")
+
+
 def unshare_mounts() -> None:
     """Give this process a mount namespace of its own that hears of the outside's mounts but tells of none."""
-    _check(_libc.unshare(CLONE_NEWNS), "a mount namespace of its own cannot be had")
+    unshare(CLONE_NEWNS)
     mount(None, Path("/"), None, MS_REC | MS_SLAVE)
 
 

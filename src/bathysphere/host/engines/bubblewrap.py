@@ -61,6 +61,14 @@ class Bubblewrap:
             raise EngineError(f"{found} is older than bubblewrap 0.8, which is needed. Install a newer one.")
         self._program = found
 
+    def environment(self, image: Path) -> dict[str, str]:
+        """See Engine."""
+        return {}
+
+    def tasks(self, processes: int) -> int:
+        """See Engine."""
+        return processes
+
     def guarantees(self) -> dict[str, bool]:
         """See Engine."""
         return {
