@@ -69,6 +69,9 @@ class HostSettings(_Table):
     )
     first_uid: int = Field(default=1_879_048_192, ge=65536, description="first of the sandboxes' user ids")
     uid_count: int = Field(default=65536, ge=1)
+    server_uid: int = Field(
+        default=1_879_048_191, ge=1, description="whom the server runs as when it is started by root"
+    )
 
 
 class ContainerSettings(_Table):

@@ -143,8 +143,10 @@ class TestView:
             refused(do(home, "view", name), "invalid_tool_input", "NUL")
 
     def test_files_of_proc(self, home: Path) -> None:
-        assert do(home, "view", "/proc/self/status")["kind"] == "viewed"
-        refused(do(home, "view", "/proc/self/mem"), "invalid_tool_input")
+        assert do(home, "view", "/proc/meminfo")["kind"] == "viewed"
+        (home / "link").symlink_to("/proc/self/status")
+        for name in ("/proc/self", "/proc/self/status", "/proc/thread-self/maps", f"/proc/{os.getpid()}/mem", "link"):
+            refused(do(home, "view", name), "invalid_tool_input", "first process")
 
 
 class TestCreate:
@@ -174,7 +176,7 @@ class TestCreate:
         refused(do(home, "create", "d/", file_text="x"), "invalid_tool_input")
         refused(do(home, "create", "a"), "invalid_tool_input", "file_text")
         refused(do(home, "create", "a", file_text="\ud800"), "invalid_tool_input", "surrogate")
-        refused(do(home, "create", "/proc/self/x/y", file_text="x"), "file_not_found")
+        refused(do(home, "create", "/proc/self/x/y", file_text="x"), "invalid_tool_input")
         assert [entry.name for entry in home.iterdir()] == ["d"]
 
 

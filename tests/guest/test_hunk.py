@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bathysphere.guest.hunk import CONTEXT, NO_NEWLINE, hunk
+from bathysphere.guest.hunk import CONTEXT, LARGEST_SHOWN, NO_NEWLINE, hunk
 
 TEXT = st.lists(st.sampled_from(["a", "b", "", " ", "-x", "+y", "c\r", "\\"]), max_size=25).flatmap(
     lambda lines: st.sampled_from(["\n".join(lines), "".join(line + "\n" for line in lines)])
@@ -88,3 +88,13 @@ def test_everything_removed() -> None:
 def test_a_newline_at_the_end() -> None:
     change: Any = hunk("a", "a\n")
     assert change["lines"] == ["-a", NO_NEWLINE, "+a"]
+
+
+def test_a_very_large_change_is_cut() -> None:
+    new = "".join(f"{number:099}\n" for number in range(10_000))
+    change: Any = hunk("a\n", new)
+    assert (change["old_lines"], change["new_lines"]) == (1, 10_000)
+    *shown, note = change["lines"]
+    assert shown == ["-a", *("+" + line for line in new.split("\n")[: len(shown) - 1])]
+    assert LARGEST_SHOWN - 101 < sum(len(line) + 1 for line in shown) <= LARGEST_SHOWN
+    assert note == f"\\ {10_001 - len(shown)} lines are left out here: the change is larger than 256 KiB"

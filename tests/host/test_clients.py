@@ -12,8 +12,10 @@ import pytest
 
 from bathysphere.containers.local import LocalHost
 from bathysphere.guest import frames
+from bathysphere.host.privileges import DAEMON
+from bathysphere.settings import HostSettings
 
-from .conftest import Container, MakeHost
+from .conftest import ROOT, Container, MakeHost
 from .test_placing import daemon_of
 
 SERVER = """
@@ -84,9 +86,26 @@ async def test_what_is_no_request(host: LocalHost, data: Path, sent: bytes) -> N
 
 
 async def test_the_socket_is_for_its_user_alone(host: LocalHost, data: Path) -> None:
+    """As root also for the server, which is not: it may pass through the folder, and see nothing else there."""
     await host.start()
-    assert (data / "host").stat().st_mode & 0o777 == 0o700
-    assert (data / "host" / "host.sock").stat().st_mode & 0o077 == 0
+    folder, socket = (data / "host").stat(), (data / "host" / "host.sock").stat()
+    if ROOT:
+        uid = HostSettings().server_uid
+        assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o777) == (0, uid, 0o710)
+        assert (socket.st_uid, socket.st_gid, socket.st_mode & 0o777) == (0, uid, 0o660)
+        assert (data / "host" / "host.log").stat().st_mode & 0o777 == 0o600
+    else:
+        assert folder.st_mode & 0o777 == 0o700
+        assert socket.st_mode & 0o077 == 0
+
+
+async def test_the_daemon_keeps_few_capabilities(host: LocalHost, data: Path) -> None:
+    await host.start()
+    status = Path(f"/proc/{daemon_of(data)}/status").read_text()
+    ours = dict(line.split(":\t") for line in Path("/proc/self/status").read_text().splitlines() if "Cap" in line)
+    kept = int(ours["CapPrm"], 16) & sum(1 << capability for capability in DAEMON)
+    for name in ("CapPrm", "CapEff", *(["CapBnd"] if ROOT else [])):
+        assert f"{name}:\t{kept:016x}" in status
 
 
 async def test_a_client_that_vanishes_in_an_upload(container: Container, data: Path) -> None:

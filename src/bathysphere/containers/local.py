@@ -10,14 +10,11 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import bathysphere
 from bathysphere.containers.host import (
     Command,
     EditorCommand,
@@ -36,26 +33,27 @@ from bathysphere.host import contract
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
 from bathysphere.host.operations import OUTCOME, check_filename
+from bathysphere.host.spawning import START_SECONDS, spawn
 from bathysphere.settings import Settings
-
-START_SECONDS = 60.0
-"""Within which a daemon must be ready, and within which one that ends must be gone."""
 
 
 class LocalHost:
     """See ``bathysphere.containers.host.Host``. Make one per server and ``close`` it."""
 
     def __init__(
-        self, data: Path, settings: Settings, image: Path, environment: Mapping[str, str] | None = None
+        self,
+        data: Path,
+        settings: Settings,
+        image: Path,
+        environment: Mapping[str, str] | None = None,
+        spawn: Callable[[Configuration], None] = spawn,
     ) -> None:
-        """``image`` is the root of the container image, ``environment`` what its commands find."""
-        self._configuration = Configuration(
-            data=data.absolute(),
-            image=image.absolute(),
-            environment=dict(environment or {}),
-            limits=settings.sandbox,
-            host=settings.host,
-        )
+        """``image`` is the root of the container image, ``environment`` what its commands find.
+
+        ``spawn`` starts a daemon; it is called in a thread.
+        """
+        self._configuration = Configuration.of(data, settings, image, environment or {})
+        self._spawn = spawn
         self._fingerprint = self._configuration.fingerprint()
         self._starting = asyncio.Lock()
         self._presence: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -77,7 +75,7 @@ class LocalHost:
                         f"The host daemon did not become ready within {START_SECONDS:g} seconds; see "
                         f"{self._configuration.folder / 'host.log'}."
                     )
-                await asyncio.to_thread(self._spawn)
+                await asyncio.to_thread(self._spawn, self._configuration)
 
     def _present(self) -> bool:
         return self._presence is not None and not self._presence[0].at_eof()
@@ -129,27 +127,6 @@ class LocalHost:
         except BaseException:
             connection.close()
             raise
-
-    def _spawn(self) -> None:
-        """Start a daemon and wait for its word. Raises HostUnavailable."""
-        package = str(Path(bathysphere.__file__).resolve().parent.parent)
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
-        with subprocess.Popen(
-            # The directory is for whoever reads the list of processes; all else comes over standard input.
-            [sys.executable, "-P", "-m", "bathysphere.host", str(self._configuration.data)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, cwd="/", env={**kept, "PYTHONPATH": package},
-        ) as process:  # fmt: skip
-            said, complaint = process.communicate(self._configuration.model_dump_json().encode(), START_SECONDS)
-        try:
-            answer = json.loads(said)
-        except ValueError as error:
-            text = complaint.decode(errors="replace").strip()[-2000:]
-            raise HostUnavailable(f"The host daemon could not be started: {text or 'it said nothing'}") from error
-        if "error" in answer:
-            raise HostUnavailable(answer["error"])
-        if "busy" in answer:
-            time.sleep(0.05)  # one that ends, or that another server has just started
 
     async def _shut_down(self) -> None:
         try:

@@ -5,58 +5,26 @@ import fcntl
 import os
 import select
 import signal
-import stat
 import time
 from collections import deque
 from collections.abc import Callable
 
 from . import paths, processes
+from .frames import CHUNK
 from .outputs import Outputs
-
-LARGEST_ARGUMENT = 120_000
-"""Bytes of source handed over as an argument; Linux allows 131 072 for one."""
+from .programs import CannotStart, program
 
 READ = 64 * 1024
 """Bytes read from a pipe at once: as much as one holds by default."""
 
+GATHER_SECONDS = 0.01
+"""What a command writes within this time goes out together, so that no command makes a frame of every byte."""
+
+REAP_SECONDS = 1.0
+"""How long after being killed a command may take to end before everything else in the sandbox is killed too."""
+
 BACKGROUND_PIPES = 64
 """Pipes of background processes that are still emptied after their command ended; the oldest are closed."""
-
-# Sources that are too long for an argument come through descriptor 3; builtins only, so nothing else sees it.
-_LONG_BASH = 'IFS= read -rd "" BATHYSPHERE_SOURCE <&3; exec 3<&-; eval "$BATHYSPHERE_SOURCE"'
-
-# The source runs as the main module. Its own frames are all that a traceback shows, with their lines.
-_PYTHON = """
-def _main():
-    import linecache, os, sys
-    with os.fdopen(3, "rb") as file:
-        source = file.read()
-    name = "<code>"
-    main = sys.modules["__main__"].__dict__
-    del main["_main"]
-    def show(kind, error, trace):
-        import traceback
-        lines = source.decode("utf-8", "replace").splitlines(True)
-        linecache.cache[name] = (len(source), None, lines, name)
-        traceback.print_exception(kind, error, trace)
-    sys.excepthook = show
-    try:
-        code = compile(source, name, "exec", dont_inherit=True)
-        try:
-            exec(code, main)
-        except SystemExit:
-            raise
-        except BaseException as error:
-            # Without this frame, as if the source had been the program.
-            failed, trace = error, error.__traceback__.tb_next
-        else:
-            return
-    except (SyntaxError, ValueError) as error:
-        failed, trace = error, None
-    sys.excepthook(type(failed), failed, trace)
-    sys.exit(1)
-_main()
-"""
 
 # Python ignores these for itself; a command must start with every signal as the system has it.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM]
@@ -108,11 +76,8 @@ class Stream:
         self.name = name
         self.descriptor = descriptor
         self.kept = Kept(limit)
+        self.gathered = bytearray()
         self.open = True
-
-
-class CannotStart(Exception):
-    """The command could not be started; the message is for its stderr."""
 
 
 class Command:
@@ -138,15 +103,19 @@ class Command:
         """
         self._send = send
         self._oom_score = oom_score
-        self.notes = outputs.begin()
+        outputs.begin()
+        self.notes = outputs.notes
         self.status: int | None = None
         self.timed_out = False
         self._killed = False
-        before = processes.running()
+        reap()
+        before = processes.present()
         self._survivors = processes.identities(before)
-        # A command that cannot start anything is of no use, so some room is kept for each.
-        if sum(threads for _start, _parent, threads in before.values()) > max_processes * 3 // 4:
+        # A command that cannot start anything is of no use, so some room is kept for each. What has ended and was
+        # not reaped counts for the limit as well.
+        if sum(threads for _start, _parent, threads, _runs in before.values()) > max_processes * 3 // 4:
             self._end_leftovers()
+        self._sent = 0.0
         self._started = time.monotonic()
         self.deadline = self._started + timeout
         environment = {**environment, "INPUT_DIR": paths.INPUT, "OUTPUT_DIR": outputs.directory}
@@ -154,7 +123,7 @@ class Command:
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         source_file = None
         try:
-            argv, source_file = self._program(language, source, environment)
+            argv, source_file = program(language, source)
             self.pid = self._spawn(argv, environment, [write for _read, write in pipes], source_file)
         except CannotStart:
             for read, _write in pipes:
@@ -184,17 +153,6 @@ class Command:
         os.chdir("/")
         self.notes.append(f"{paths.HOME} could not be entered; the command ran in /.")
 
-    def _program(self, language: str, source: bytes, environment: dict[str, str]) -> tuple[list[str], int | None]:
-        """The arguments, and a file for descriptor 3 when the source goes that way."""
-        if language == "python":
-            return [_find("python3", environment), "-c", _PYTHON], _memory_file(source)
-        if b"\0" in source:
-            raise CannotStart("bash: the command holds a NUL character, which no command can; remove it\n")
-        bash = _find("bash", environment)
-        if len(source) <= LARGEST_ARGUMENT:
-            return [bash, "-c", os.fsdecode(source)], None
-        return [bash, "-c", _LONG_BASH], _memory_file(source)
-
     def _spawn(self, argv: list[str], environment: dict[str, str], pipes: list[int], source: int | None) -> int:
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -222,9 +180,9 @@ class Command:
     def _end_leftovers(self) -> None:
         processes.kill_all()
         deadline = time.monotonic() + 5
-        while processes.running() and time.monotonic() < deadline:
+        while processes.present() and time.monotonic() < deadline:
             time.sleep(0.005)
-        reap()
+            reap()
         self._survivors = set()
         note = "Processes left running by earlier commands filled the process limit and were ended."
         if note not in self.notes:
@@ -247,9 +205,42 @@ class Command:
         if not data:
             stream.open = False
             return False
-        if head := stream.kept.add(data):
-            self._send(stream.name, head)
+        stream.gathered += stream.kept.add(data)
         return True
+
+    def due(self) -> float:
+        """When ``attend`` has something to do at the latest, in seconds of the monotonic clock."""
+        if any(stream.gathered for stream in self.streams):
+            return min(self._sent + GATHER_SECONDS, self.deadline)
+        return self.deadline
+
+    def attend(self) -> None:
+        """Do what is due by now: send what was gathered, end what has no more time."""
+        now = time.monotonic()
+        if now >= self._sent + GATHER_SECONDS:
+            self._send_gathered()
+        if now >= self.deadline:
+            self._expire()
+
+    def _send_gathered(self) -> None:
+        for stream in self.streams:
+            for offset in range(0, len(stream.gathered), CHUNK):
+                self._send(stream.name, bytes(stream.gathered[offset : offset + CHUNK]))
+                self._sent = time.monotonic()
+            stream.gathered.clear()
+
+    def _expire(self) -> None:
+        """End every process that this command started.
+
+        If that was done before and has not ended the command, a process of an earlier one holds it fast (a tracer
+        is the only one that is told of the end): then nothing is spared.
+        """
+        if not self._killed:
+            self.kill(timed_out=True)
+            return
+        processes.kill_all()
+        self._tell_of_others("they kept this one from ending")
+        self.deadline = time.monotonic() + REAP_SECONDS
 
     def kill(self, timed_out: bool = False) -> None:
         """End every process that this command started."""
@@ -258,7 +249,13 @@ class Command:
         self._killed = True
         self.timed_out = timed_out
         if processes.kill_since(self._survivors):
-            self.notes.append("Background processes of earlier commands were ended too: they kept starting new ones.")
+            self._tell_of_others("they kept starting new ones")
+        self.deadline = time.monotonic() + REAP_SECONDS
+
+    def _tell_of_others(self, why: str) -> None:
+        note = f"Background processes of earlier commands were ended too: {why}."
+        if note not in self.notes:
+            self.notes.append(note)
 
     def finish(self) -> tuple[int, float, bool]:
         """After the command itself ended: take what its pipes hold, send the ends.
@@ -272,8 +269,8 @@ class Command:
             while stream.open and left > 0 and _has_data(stream.descriptor):
                 self.readable(stream)
                 left -= READ
-            if data := stream.kept.end():
-                self._send(stream.name, data)
+            stream.gathered += stream.kept.end()
+        self._send_gathered()
         code = os.waitstatus_to_exitcode(self.status)
         return (
             128 - code if code < 0 else code,
@@ -293,26 +290,6 @@ def reap() -> dict[int, int]:
         if pid == 0:
             return ended
         ended[pid] = status
-
-
-def _memory_file(data: bytes) -> int:
-    descriptor = os.memfd_create("source", os.MFD_CLOEXEC)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _find(name: str, environment: dict[str, str]) -> str:
-    for directory in environment.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":"):
-        path = os.path.join(directory, name)
-        try:
-            if stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK):
-                return path
-        except OSError:
-            continue
-    raise CannotStart(f"{name} is not installed in this container\n")
 
 
 def _capacity(descriptor: int) -> int:

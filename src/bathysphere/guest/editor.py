@@ -12,7 +12,7 @@ from typing import Any
 from . import paths
 from .failures import FULL, of_os_error
 from .hunk import hunk
-from .text_files import BOM, LARGEST_TEXT, Refused, read_regular, text_of
+from .text_files import BOM, LARGEST_TEXT, Refused, read_regular, refuse_own, text_of
 from .viewing import view_directory, view_file
 
 
@@ -23,20 +23,29 @@ def edit(command: dict[str, Any], environment: dict[str, str]) -> dict[str, obje
         "create": _create,
         "str_replace": _str_replace,
     }
-    path = command["path"]
+    written = path = command["path"]
     try:
         if not path or "\0" in path:
             raise Refused("invalid_tool_input", "The path is empty or holds a NUL character. Give the path of a file.")
-        return actions[command["command"]](paths.expand(path, environment), command)
+        if len(path) <= paths.LONGEST:
+            path = paths.expand(path, environment)
+        if len(path) > paths.LONGEST:
+            raise Refused("invalid_tool_input", f"{path} is longer than {paths.LONGEST} bytes, which no path may be.")
+        return actions[command["command"]](path, command)
     except Refused as refusal:
-        return {"kind": "failed", "error_code": refusal.code, "message": str(refusal)}
+        # Whatever quotes the path, quotes it cut.
+        message = str(refusal).replace(path, paths.quoted(path))
+        return {"kind": "failed", "error_code": refusal.code, "message": message}
+    except RecursionError:
+        message = f"{paths.quoted(path)} leads over too many symbolic links."
+        return {"kind": "failed", "error_code": "invalid_tool_input", "message": message}
     except UnicodeEncodeError:
         message = "The text or path holds half of a character (a lone surrogate), which no file can hold."
         return {"kind": "failed", "error_code": "invalid_tool_input", "message": message}
     except OSError as error:
         if error.errno in FULL:
-            raise of_os_error(f"Writing {path}", error) from error
-        return {"kind": "failed", **_explain(path, error)}
+            raise of_os_error(f"Writing {paths.quoted(written)}", error) from error
+        return {"kind": "failed", **_explain(paths.quoted(written), error)}
 
 
 def _explain(path: str, error: OSError) -> dict[str, object]:
@@ -48,7 +57,7 @@ def _explain(path: str, error: OSError) -> dict[str, object]:
         errno.EROFS: "it is in a read-only part of the container; write below /home/user, /tmp or /files",
         errno.ENOTDIR: "a part of the path is a file, not a directory",
         errno.EISDIR: "it is a directory",
-        errno.ELOOP: "its symbolic links lead in a circle",
+        errno.ELOOP: "its symbolic links lead in a circle, or there are too many",
         errno.ENAMETOOLONG: "the path is too long",
         errno.ENXIO: "it is no regular file",
     }
@@ -61,6 +70,7 @@ def _view(path: str, command: dict[str, Any]) -> dict[str, object]:
     if os.path.isdir(path):
         if span is not None:
             raise Refused("invalid_tool_input", f"{path} is a directory; view_range is for text files.")
+        _resolved(path)
         return view_directory(path)
     data, _info = read_regular(path, LARGEST_TEXT)
     return view_file(path, data, span)
@@ -84,6 +94,17 @@ def _write(path: str, data: bytes, mode: int | None) -> None:
         raise
 
 
+def _resolved(path: str) -> str:
+    """``path`` without symbolic links; what is not there yet stays as it is. Raises OSError and Refused."""
+    try:
+        os.stat(path)  # the system follows at most 40 links and says so when there are more
+    except FileNotFoundError:
+        pass
+    found = os.path.realpath(path)
+    refuse_own(path, found)
+    return found
+
+
 def _create(path: str, command: dict[str, Any]) -> dict[str, object]:
     text = command.get("file_text")
     if text is None:
@@ -92,11 +113,16 @@ def _create(path: str, command: dict[str, Any]) -> dict[str, object]:
     if path.endswith("/"):
         raise Refused("invalid_tool_input", f"{path} ends in a slash: create makes files. Give the file's name.")
     # Written through a symbolic link as any program would, so the link stays a link.
-    target = os.path.realpath(path)
+    target = _resolved(path)
     mode = None
     try:
         info = os.stat(target)
     except FileNotFoundError:
+        if target.count("/") > paths.DEEPEST:
+            raise Refused(
+                "invalid_tool_input",
+                f"{path} has more than {paths.DEEPEST} parts. Use fewer directories in each other.",
+            ) from None
         os.makedirs(os.path.dirname(target), exist_ok=True)
     else:
         mode = _writable(target, path, info)
@@ -121,7 +147,7 @@ def _str_replace(path: str, command: dict[str, Any]) -> dict[str, object]:
     if old == new:
         raise Refused("invalid_tool_input", "old_str and new_str are the same: nothing would change.")
     old.encode(), new.encode()
-    target = os.path.realpath(path)
+    target = _resolved(path)
     data, info = read_regular(target, LARGEST_TEXT)
     text = text_of(data, path)
     count = text.count(old)
@@ -138,10 +164,11 @@ def _str_replace(path: str, command: dict[str, Any]) -> dict[str, object]:
             "Add surrounding lines to old_str so that it occurs once.",
         )
     after = text.replace(old, new, 1)
+    # The mark at the beginning of some files is no part of their first line.
+    change = hunk(text.removeprefix(BOM), after.removeprefix(BOM))
     mode = _writable(target, path, info)
     _write(target, after.encode(), mode)
-    # The mark at the beginning of some files is no part of their first line.
-    return {"kind": "replaced", **hunk(text.removeprefix(BOM), after.removeprefix(BOM))}
+    return {"kind": "replaced", **change}
 
 
 def _lines_of(text: str, part: str) -> str:

@@ -36,17 +36,26 @@ class Placing:
             raise of_os_error(f"Placing {self._filename}", error) from error
 
     def commit(self) -> None:
-        """Give the file its name, replacing one that has it. Raises Failure."""
+        """Give the file its name, replacing one that has it; a directory is moved aside. Raises Failure."""
         if self._missing:
             self.abort()
             raise Failure("bad_request", f"{self._filename} is shorter than announced")
         try:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            os.rename(self._temporary, self._target)
+            try:
+                os.rename(self._temporary, self._target)
+            except IsADirectoryError:
+                # The end of the name may have to go, as no name has more than 255 bytes.
+                aside = f"{self._filename[:60]}.{os.urandom(4).hex()}.moved"
+                os.rename(self._target, f"{paths.INPUT}/{aside}")
+                os.rename(self._temporary, self._target)
+            placed = os.path.samestat(os.lstat(self._target), os.fstat(self._descriptor))
         except OSError as error:
             self.abort()
             raise of_os_error(f"Placing {self._filename}", error) from error
+        os.close(self._descriptor)
+        self._descriptor = -1
+        if not placed:
+            raise Failure("failed", f"{self._filename} was exchanged by a program in the container while it was placed")
 
     def abort(self) -> None:
         """Remove what was written."""

@@ -9,6 +9,10 @@ _COMPARED = 400
 """Changed lines up to which common ones among them are looked for; beyond, all count as changed."""
 
 
+LARGEST_SHOWN = 256 * 1024
+"""Bytes of a hunk's lines; further ones are left out, and a line that begins with a backslash says so."""
+
+
 def _split(text: str) -> list[str]:
     """Lines without their newline. A text that does not end in one has a last line marked by a NUL at its end."""
     if not text:
@@ -32,7 +36,8 @@ def hunk(old: str, new: str) -> dict[str, object]:
     """The hunk that turns ``old`` into ``new``: ``old_start``, ``old_lines``, ``new_start``, ``new_lines``, ``lines``.
 
     Line numbers count from 1; a side without lines starts at the line before it, as in every unified diff. The
-    missing newline at the end of a file is marked as usual, but only where the two texts differ in it.
+    missing newline at the end of a file is marked as usual, but only where the two texts differ in it. Of a very
+    large change only the first lines are there (``LARGEST_SHOWN``); the numbers are those of the whole.
     """
     before, after = _split(old), _split(new)
     prefix = 0
@@ -56,8 +61,19 @@ def hunk(old: str, new: str) -> dict[str, object]:
         "old_lines": old_lines,
         "new_start": first + 1 if new_lines else first,
         "new_lines": new_lines,
-        "lines": [shown for mark, line in changed for shown in _show(mark, line, final_differs)],
+        "lines": _bounded([shown for mark, line in changed for shown in _show(mark, line, final_differs)]),
     }
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    size = 0
+    for number, line in enumerate(lines):
+        size += len(line.encode()) + 1
+        if size > LARGEST_SHOWN:
+            left_out = len(lines) - number
+            note = f"\\ {left_out} lines are left out here: the change is larger than {LARGEST_SHOWN // 1024} KiB"
+            return [*lines[:number], note]
+    return lines
 
 
 def _body(removed: list[str], added: list[str]) -> list[tuple[str, str]]:

@@ -17,10 +17,11 @@ import time
 from collections import deque
 
 from . import frames
-from .commands import BACKGROUND_PIPES, READ, CannotStart, Command, Stream, reap
+from .commands import BACKGROUND_PIPES, READ, Command, Stream, reap
 from .failures import Failure, of_os_error
 from .files import Placing
 from .outputs import Outputs
+from .programs import CannotStart
 
 # The typing module would make up a tenth of the time to start.
 TYPE_CHECKING = False
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PR_SET_DUMPABLE = 4
+
+_LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
 
 
 class Guest:
@@ -41,7 +44,7 @@ class Guest:
         self._outgoing: deque[memoryview] = deque()
         self._poll = select.epoll(flags=select.EPOLL_CLOEXEC)
         self._streams: dict[int, Stream] = {}
-        self._background: deque[int] = deque()
+        self._background: dict[int, None] = {}  # a set that knows which came first
         self._command: Command | None = None
         self._command_id = 0
         self._placing: Placing | None = None
@@ -49,6 +52,7 @@ class Guest:
         self._outputs = Outputs(0, 0)
         self._output_bytes = 0
         self._max_processes = 0
+        self._limits: list[tuple[int, int]] = []
         self._wakeup, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -62,9 +66,7 @@ class Guest:
     def run(self) -> None:
         """Serve until the host closes the wire."""
         while True:
-            timeout = -1.0
-            if self._command is not None and not self._command.timed_out:
-                timeout = max(0.0, self._command.deadline - time.monotonic())
+            timeout = -1.0 if self._command is None else max(0.0, self._command.due() - time.monotonic())
             for descriptor, _events in self._poll.poll(timeout):
                 if descriptor == self._in:
                     self._hear()
@@ -74,9 +76,8 @@ class Guest:
                     self._children()
                 else:
                     self._read_stream(descriptor)
-            command = self._command
-            if command is not None and not command.timed_out and time.monotonic() >= command.deadline:
-                command.kill(timed_out=True)
+            if self._command is not None:
+                self._command.attend()
 
     # The wire
 
@@ -112,23 +113,42 @@ class Guest:
     def _answer(self, header: dict[str, Any], payload: bytes) -> None:
         number = header["id"]
         try:
-            if header["op"] == "execute":
-                self._execute(number, header, payload)
-                return
             if header["op"] == "cancel":
                 if self._command is not None and self._command_id == number:
                     self._command.kill()
                 return
+            if header["op"] != "start" and _limits() != self._limits:
+                # Any program of the same user can do that, and what it lowered nobody here can raise again.
+                why = "A program in the container changed the limits of its process 1, so it has to be started again."
+                self._refuse(number, Failure("failed", f"{why} The files are kept."))
+                self._end()
+            if header["op"] == "execute":
+                self._execute(number, header, payload)
+                return
             answer, data = self._carry_out(header, payload)
+            self._send({"type": "reply", "id": number, **answer}, data)
         except Failure as failure:
             self._refuse(number, failure)
         except OSError as error:
-            self._refuse(number, of_os_error(f"The request {header['op']}", error))
-        else:
-            self._send({"type": "reply", "id": number, **answer}, data)
+            self._give_up(number, header["op"], of_os_error(f"The request {header['op']}", error))
+        except Exception as error:  # with process 1 every process of the container would end
+            why = f"The request {header['op']} failed: {type(error).__name__}"
+            self._give_up(number, header["op"], Failure("failed", why))
+
+    def _give_up(self, number: int, op: str, failure: Failure) -> None:
+        self._refuse(number, failure)
+        if op == "execute" and failure.code == "failed":
+            self._end()  # a guest that can start nothing would refuse every call; the host starts another
+
+    def _end(self) -> None:
+        """End, and with process 1 the sandbox, after what is to be said has been said."""
+        if self._outgoing:
+            os.set_blocking(self._out, True)
+            self._speak()
+        os._exit(1)
 
     def _refuse(self, number: int, failure: Failure) -> None:
-        self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)})
+        self._send({"type": "failed", "id": number, "code": failure.code, "message": str(failure)[:1000]})
 
     def _carry_out(self, header: dict[str, Any], payload: bytes) -> tuple[dict[str, object], bytes]:
         op = header["op"]
@@ -163,6 +183,7 @@ class Guest:
         for name, value in header["rlimits"].items():
             kind = getattr(resource, f"RLIMIT_{name}")
             resource.setrlimit(kind, (value, value))
+        self._limits = _limits()
         if header["fresh"]:
             from .skeleton import fill_home  # noqa: PLC0415  (once in a container's life)
 
@@ -203,18 +224,19 @@ class Guest:
         self._children()
 
     def _read_stream(self, descriptor: int) -> None:
-        stream = self._streams.get(descriptor)
-        if stream is None:  # a background process of an earlier command writes: nobody is there to read it
+        if descriptor in self._streams:
+            if self._command is not None and self._command.readable(self._streams[descriptor]):
+                return
+            del self._streams[descriptor]
+        elif descriptor in self._background:  # an earlier command's process writes: nobody is there to read it
             try:
                 if os.read(descriptor, READ):
                     return
-            except OSError:
-                return  # nothing there after all, or closed a moment ago to make room for newer ones
-            self._background.remove(descriptor)
-        elif self._command is not None and self._command.readable(stream):
-            return
+            except BlockingIOError:
+                return
+            del self._background[descriptor]
         else:
-            del self._streams[descriptor]
+            return  # closed since the system told of it; another file may have its number by now
         self._poll.unregister(descriptor)
         os.close(descriptor)
 
@@ -233,9 +255,10 @@ class Guest:
             if self._streams.pop(stream.descriptor, None) is None:
                 continue
             # A background process that still writes here must not be ended by a closed pipe.
-            self._background.append(stream.descriptor)
+            self._background[stream.descriptor] = None
         while len(self._background) > BACKGROUND_PIPES:
-            descriptor = self._background.popleft()
+            descriptor = next(iter(self._background))
+            del self._background[descriptor]
             self._poll.unregister(descriptor)
             os.close(descriptor)
         self._command = None
@@ -244,15 +267,20 @@ class Guest:
     def _finished(
         self, number: int, code: int, seconds: float, command: Command | None = None, truncated: bool = False
     ) -> None:
+        produced = self._outputs.collect()
         report = {
             "return_code": code,
             "timed_out": command is not None and command.timed_out,
             "duration_seconds": seconds,
             "truncated": truncated,
-            "notes": [] if command is None else command.notes,
-            **self._outputs.collect(),
+            "notes": self._outputs.notes,
+            **produced,
         }
         self._send({"type": "finished", "id": number}, json.dumps(report).encode())
+
+
+def _limits() -> list[tuple[int, int]]:
+    return [resource.getrlimit(kind) for kind in _LIMITS]
 
 
 def main() -> None:

@@ -2,9 +2,11 @@
 
 Taken are regular files at the top level of the call's output directory, and those that the call created or
 changed at the top level of the working directory (no hidden ones there). A file is opened without following a
-symbolic link and stays open until the next call, so what is read later is what was looked at.
+symbolic link, of the directories above it too, and stays open until the next call, so what is read later is what was
+looked at.
 """
 
+import errno
 import os
 import stat
 
@@ -16,6 +18,8 @@ REPORTED = 100
 
 SCANNED = 100_000
 """Directory entries that are looked at in one place."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 Stamp = tuple[int, int, int, int]
 """What changes when a file does: inode, size, times of change of content and of the rest."""
@@ -34,6 +38,40 @@ def printable(name: str) -> bool:
     return 0 < size <= 255 and name.isprintable()
 
 
+def _open(path: str) -> int | None:
+    """Open a directory below a mount point, step by step, so that no symbolic link is followed. None: there is none."""
+    directory = None
+    for part in path[1:].split("/"):
+        above = directory
+        try:
+            directory = os.open(part if above is not None else f"/{part}", _DIRECTORY, dir_fd=above)
+        except OSError:
+            return None
+        finally:
+            if above is not None:
+                os.close(above)
+    return directory
+
+
+def _files(directory: int) -> tuple[list[tuple[str, os.stat_result]], bool]:
+    """The regular files at the top level of a directory, and whether all of it was looked at."""
+    found: list[tuple[str, os.stat_result]] = []
+    try:
+        with os.scandir(directory) as entries:
+            for number, entry in enumerate(entries):
+                if number >= SCANNED:
+                    return found, False
+                try:
+                    info = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue  # gone meanwhile
+                if stat.S_ISREG(info.st_mode):
+                    found.append((entry.name, info))
+    except OSError:
+        return found, False
+    return found, True
+
+
 class Outputs:
     """The output directory of the running call, and the files held open from the last one."""
 
@@ -42,32 +80,43 @@ class Outputs:
         self._max_files = max_files
         self._max_bytes = max_bytes
         self._held: dict[str, tuple[int, int]] = {}
-        self._before: dict[str, Stamp] = {}
+        self._before: dict[str, Stamp] | None = {}
         self.directory = paths.OUTPUT
+        self.notes: list[str] = []
+        """What is to be told about the running call."""
 
-    def begin(self) -> list[str]:
-        """Start a call: let go of the last one's files and make a fresh directory. Returns notes."""
+    def begin(self) -> None:
+        """Start a call: let go of the last one's files and make a fresh directory."""
         self.release()
-        notes = []
+        self.notes = []
         self.directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"
         try:
             paths.ensure_directory(paths.OUTPUT)
             os.mkdir(self.directory)
         except OSError as error:
             # A full disk must not keep anyone from the command that makes room.
-            notes.append(f"$OUTPUT_DIR could not be made for this call: {error.strerror}.")
-        self._before = {name: _stamp(info) for name, info in self._files(paths.HOME)}
-        return notes
+            self.notes.append(f"$OUTPUT_DIR could not be made for this call: {error.strerror}.")
+        self._before = None
+        home = _open(paths.HOME)
+        if home is not None:
+            found, complete = _files(home)
+            os.close(home)
+            if complete:
+                self._before = {name: _stamp(info) for name, info in found}
 
     def collect(self) -> dict[str, object]:
         """End a call: ``files`` as [handle, name, size], ``left_out`` as [name, size, reason, in output directory]."""
         files: list[list[object]] = []
         left_out: list[list[object]] = []
         more = 0
-        for directory, in_output in ((self.directory, True), (paths.HOME, False)):
-            for name, info in sorted(self._files(directory), key=lambda entry: entry[0]):
-                if not in_output and (name.startswith(".") or self._before.get(name) == _stamp(info)):
-                    continue
+        for path, in_output in ((self.directory, True), (paths.HOME, False)):
+            directory = _open(path)
+            if directory is None:
+                if os.path.lexists(path):
+                    place = "$OUTPUT_DIR" if in_output else path
+                    self.notes.append(f"Nothing was taken from {place}: it is no directory that can be read.")
+                continue
+            for name in self._produced(directory, in_output):
                 held = self._hold(directory, name, full=len(files) >= self._max_files)
                 if held is None:
                     continue
@@ -78,32 +127,35 @@ class Outputs:
                     left_out.append([name.encode(errors="replace").decode()[:255], size, outcome, in_output])
                 else:
                     more += 1
+            os.close(directory)
         return {"files": files, "left_out": left_out, "left_out_more": more}
 
-    def _files(self, directory: str) -> list[tuple[str, os.stat_result]]:
-        """The regular files at the top level of a directory; none when it cannot be read."""
-        found = []
-        try:
-            with os.scandir(directory) as entries:
-                for _, entry in zip(range(SCANNED), entries, strict=False):
-                    try:
-                        info = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue  # gone meanwhile
-                    if stat.S_ISREG(info.st_mode):
-                        found.append((entry.name, info))
-        except OSError:
+    def _produced(self, directory: int, in_output: bool) -> list[str]:
+        """The names of a directory's files that this call produced."""
+        found, complete = _files(directory)
+        if in_output:
+            if not complete:
+                self.notes.append(f"$OUTPUT_DIR holds more than {SCANNED} files; only so many were looked at.")
+            return sorted(name for name, _info in found)
+        before = self._before
+        if before is None or not complete:
+            # Which of them are new cannot be told.
+            self.notes.append(
+                f"Nothing was taken from {paths.HOME}: it holds more than {SCANNED} files or could not be read. "
+                "Write to $OUTPUT_DIR."
+            )
             return []
-        return found
+        return sorted(name for name, info in found if not name.startswith(".") and before.get(name) != _stamp(info))
 
-    def _hold(self, directory: str, name: str, full: bool) -> tuple[int, str, bool] | None:
+    def _hold(self, directory: int, name: str, full: bool) -> tuple[int, str, bool] | None:
         """Open a file: its size, then its handle and True, or the reason why not and False. None: no regular file."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
         try:
-            descriptor = os.open(f"{directory}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
-        except PermissionError:
+            descriptor = os.open(name, flags, dir_fd=directory)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+                return None  # gone, or something else took its place
             return 0, "unreadable", False
-        except OSError:
-            return None
         info = os.fstat(descriptor)
         reason = None
         if not stat.S_ISREG(info.st_mode):

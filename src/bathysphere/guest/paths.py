@@ -27,6 +27,22 @@ def expand(path: str, environment: dict[str, str]) -> str:
     return os.path.join(home, path)
 
 
+LONGEST = 4095
+"""Bytes of a path that the system takes."""
+
+DEEPEST = 256
+"""Parts of the path of a file whose directories are made."""
+
+_QUOTED = 200
+
+
+def quoted(path: str) -> str:
+    """A path as messages show it: a very long one without its middle."""
+    if len(path) <= _QUOTED:
+        return path
+    return f"{path[: _QUOTED // 2]}...{path[-_QUOTED // 2 :]}"
+
+
 def ensure_directory(path: str) -> None:
     """Make sure that ``path`` is a directory itself, even if the user removed it or put something else there.
 

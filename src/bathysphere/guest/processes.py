@@ -11,10 +11,14 @@ Identity = tuple[int, int]
 """A process id and its start time, which together are never used twice."""
 
 
-def running() -> dict[int, tuple[int, int, int]]:
-    """Every process but this one that has not ended: its id -> (start time, parent's id, threads)."""
+Seen = tuple[int, int, int, bool]
+"""A process: its start time, its parent's id, how many threads it has, whether any of them still runs."""
+
+
+def present() -> dict[int, Seen]:
+    """Every process but this one by its id, also those that have ended and are still counted."""
     own = os.getpid()
-    found: dict[int, tuple[int, int, int]] = {}
+    found: dict[int, Seen] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == own:
             continue
@@ -24,14 +28,22 @@ def running() -> dict[int, tuple[int, int, int]]:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        if fields and fields[0] not in (b"Z", b"X"):
-            found[int(name)] = (int(fields[19]), int(fields[1]), int(fields[17]))
+        if fields:
+            threads = int(fields[17])
+            # The state is the first thread's, which may have ended before the others.
+            runs = fields[0] not in (b"Z", b"X") or threads > 1
+            found[int(name)] = (int(fields[19]), int(fields[1]), threads, runs)
     return found
 
 
-def identities(processes: dict[int, tuple[int, int, int]]) -> set[Identity]:
-    """What ``running`` found, to be known again later."""
-    return {(pid, start) for pid, (start, _parent, _threads) in processes.items()}
+def running() -> dict[int, Seen]:
+    """Every process but this one that has not ended."""
+    return {pid: process for pid, process in present().items() if process[3]}
+
+
+def identities(processes: dict[int, Seen]) -> set[Identity]:
+    """What was found, to be known again later."""
+    return {(pid, process[0]) for pid, process in processes.items()}
 
 
 def kill_since(survivors: set[Identity]) -> bool:
@@ -43,8 +55,8 @@ def kill_since(survivors: set[Identity]) -> bool:
     if survivors & identities(running()):
         for _ in range(ROUNDS):
             processes = running()
-            kept: set[int] = {pid for pid, (start, _parent, _threads) in processes.items() if (pid, start) in survivors}
-            while more := {pid for pid, (_start, parent, _threads) in processes.items() if parent in kept} - kept:
+            kept: set[int] = {pid for pid, process in processes.items() if (pid, process[0]) in survivors}
+            while more := {pid for pid, process in processes.items() if process[1] in kept} - kept:
                 kept |= more
             doomed = processes.keys() - kept
             if not doomed:

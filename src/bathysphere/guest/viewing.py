@@ -89,8 +89,12 @@ def view_directory(path: str) -> dict[str, object]:
         if is_directory:
             lines += [os.path.join(below, child) + "/" * deeper for child, deeper in _entries(below)]
         if len(lines) > LISTED:
-            lines = [*lines[:LISTED], f"... [more than {LISTED} entries; use ls or find]"]
             break
+    shown = lines[:LISTED]
+    while sum(len(line.encode()) + 1 for line in shown) > LARGEST_SHOWN:
+        shown = shown[: len(shown) // 2]
+    if len(shown) < len(lines):
+        lines = [*shown, f"... [more than {len(shown)} entries; use ls or find]"]
     content = "\n".join(lines)
     return _viewed("text", content, len(lines), 1, len(lines))
 

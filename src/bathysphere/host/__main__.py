@@ -6,7 +6,6 @@ daemon serves the data directory, or ``{"error": "..."}``.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import json
 import logging
@@ -18,6 +17,7 @@ import sys
 import uvloop
 from pydantic import ValidationError
 
+from bathysphere.host import privileges
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.daemon import Daemon
 from bathysphere.host.ground import GroundError
@@ -37,7 +37,9 @@ def _tell(message: dict[str, object]) -> None:
 def _lock(configuration: Configuration) -> bool:
     """Become the one daemon of the data directory, until this process ends. False when there is another."""
     configuration.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    configuration.folder.chmod(0o700)
+    if os.geteuid() == 0:
+        os.chown(configuration.folder, 0, configuration.host.server_uid)
+    configuration.folder.chmod(0o710 if os.geteuid() == 0 else 0o700)
     lock = os.open(configuration.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,13 +66,17 @@ def main() -> None:
     if not _lock(configuration):
         _tell({"busy": True})
         return
-    handler = logging.handlers.RotatingFileHandler(
-        configuration.folder / "host.log", maxBytes=_LOG_BYTES, backupCount=1
-    )
+    log = configuration.folder / "host.log"
+    # Names of containers and what guests said are for the operator alone.
+    log.touch(mode=0o600)
+    log.chmod(0o600)
+    handler = logging.handlers.RotatingFileHandler(log, maxBytes=_LOG_BYTES, backupCount=1)
     logging.basicConfig(
         handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
+        if os.geteuid() == 0:
+            privileges.keep_only(privileges.DAEMON)
         uvloop.run(Daemon(configuration).run(lambda: _tell({"ready": True})))
     except GroundError as error:
         logging.error("%s", error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from bathysphere.settings import HostSettings, SandboxLimits
+from bathysphere.settings import HostSettings, SandboxLimits, Settings
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -24,6 +25,17 @@ class Configuration(BaseModel):
     """Environment of every command, from the image's definition."""
     limits: SandboxLimits
     host: HostSettings
+
+    @classmethod
+    def of(cls, data: Path, settings: Settings, image: Path, environment: Mapping[str, str]) -> Configuration:
+        """The configuration of the daemon of a data directory."""
+        return cls(
+            data=data.absolute(),
+            image=image.absolute(),
+            environment=dict(environment),
+            limits=settings.sandbox,
+            host=settings.host,
+        )
 
     @property
     def folder(self) -> Path:

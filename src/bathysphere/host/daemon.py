@@ -87,7 +87,10 @@ class Daemon:
             listening.bind(short_path(folder, "host.sock"))
         finally:
             os.close(folder)
-        self._socket_path().chmod(0o600)
+        # As root the server is another user, who may reach the folder for this alone.
+        if os.geteuid() == 0:
+            os.chown(self._socket_path(), 0, self._configuration.host.server_uid)
+        self._socket_path().chmod(0o660 if os.geteuid() == 0 else 0o600)
         listening.listen(512)
         return listening
 
@@ -109,7 +112,7 @@ class Daemon:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._requests += 1
         try:
-            if not _trusted(writer.get_extra_info("socket")):
+            if not self._trusts(writer.get_extra_info("socket")):
                 log.warning("a process of another user was refused")
                 return
             async with asyncio.timeout(FIRST_WORD_SECONDS):
@@ -151,13 +154,12 @@ class Daemon:
         else:
             await operations.serve(self._fleet, self._configuration.limits, (header, payload), (reader, writer))
 
+    def _trusts(self, connection: socket.socket) -> bool:
+        """Whether the other side is our own user, root or the server. The folder keeps others out; a second lock."""
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _pid, uid, _gid = struct.unpack("3I", credentials)
+        return uid in (0, os.geteuid()) or (os.geteuid() == 0 and uid == self._configuration.host.server_uid)
+
     def _status(self) -> dict[str, object]:
         status = self._ground.status(self._fleet.running)
         return {name: getattr(status, name) for name in HostStatus.__slots__}
-
-
-def _trusted(connection: socket.socket) -> bool:
-    """Whether the other side is our own user or root. The folder keeps others out; this is the second lock."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _pid, uid, _gid = struct.unpack("3i", credentials)
-    return uid in (0, os.geteuid())

@@ -53,6 +53,16 @@ def mount(source: Path | None, target: Path, kind: str | None, flags: int, optio
     _check(result, f"{target} cannot be mounted")
 
 
+def prctl(option: int, value: int) -> None:
+    """prctl(2) with one argument."""
+    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option} was refused")
+
+
+def capset(header: object, sets: object) -> None:
+    """capset(2)."""
+    _check(_libc.capset(header, sets), "the capabilities cannot be set")
+
+
 def become_subreaper() -> None:
     """Let orphaned descendants become children of this process, so that it can take leave of them."""
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "orphans cannot be adopted")

@@ -1,0 +1,152 @@
+"""Giving privileges up: of the daemon all that it does not need, of the server everything.
+
+As root, only the daemon and the keeper that starts it keep any. Whoever takes over the process that speaks HTTP
+has an ordinary account that owns the database and the files, and nothing else of this machine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterable
+from enum import IntEnum
+from pathlib import Path
+
+from bathysphere.host import syscalls
+
+PR_SET_PDEATHSIG = 1
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+_LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
+_VERSION_3 = 0x20080522
+
+
+class Capability(IntEnum):
+    """Capabilities of the kernel that the daemon has a use for, by their numbers."""
+
+    CHOWN = 0
+    DAC_OVERRIDE = 1
+    FOWNER = 3
+    KILL = 5
+    SETGID = 6
+    SETUID = 7
+    SYS_CHROOT = 18
+    SYS_PTRACE = 19
+    SYS_ADMIN = 21
+    SYS_RESOURCE = 24
+
+
+DAEMON = frozenset(
+    {
+        Capability.CHOWN,  # disks belong to their sandbox's user
+        Capability.DAC_OVERRIDE,  # and are removed without the leave of what is in them
+        Capability.FOWNER,
+        Capability.KILL,  # sandboxes run as other users
+        Capability.SETGID,
+        Capability.SETUID,
+        Capability.SYS_ADMIN,  # mounts, in a namespace of its own
+        Capability.SYS_RESOURCE,  # open files beyond the soft limit of whoever started it
+    }
+)
+"""What the daemon keeps."""
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Sets(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def keep_only(capabilities: Iterable[Capability]) -> None:
+    """Give up every other capability, for this process and for all that it starts. Raises OSError."""
+    kept = set(capabilities)
+    for number in range(int(_LAST_CAPABILITY.read_text()) + 1):
+        if number not in kept:
+            syscalls.prctl(PR_CAPBSET_DROP, number)
+    mask = sum(1 << capability for capability in kept) & _permitted()
+    sets = (_Sets * 2)()
+    for word in range(2):
+        sets[word].effective = sets[word].permitted = mask >> (32 * word) & 0xFFFFFFFF
+    syscalls.capset(ctypes.byref(_Header(_VERSION_3, 0)), sets)
+
+
+def _permitted() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapPrm:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def become(uid: int) -> None:
+    """Become an ordinary user for good: no groups, no capabilities, no way to gain any. Raises OSError."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    keep_nothing_to_gain()
+
+
+def keep_nothing_to_gain() -> None:
+    """No program that this process starts can have more privileges than it has. Raises OSError."""
+    syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def end_with_parent(signal: int) -> None:
+    """Have ``signal`` sent to this process when its parent ends; to be called after a change of user."""
+    syscalls.prctl(PR_SET_PDEATHSIG, signal)
+
+
+def show(paths: Iterable[Path], uid: int) -> None:
+    """Let ``uid`` reach ``paths`` in a mount namespace of this process, where directories above keep it out.
+
+    Such a directory (/root, or a private data directory) is covered by an empty one that holds the way to ``paths``
+    and nothing else. Paths that do not exist are left out. Raises OSError.
+    """
+    blocked: dict[Path, list[tuple[Path, int]]] = {}
+    for path in sorted({path.absolute() for path in paths}):
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        wall = next((parent for parent in reversed(path.parents) if not _searchable(parent, uid)), None)
+        if wall is None:
+            os.close(descriptor)
+        else:
+            blocked.setdefault(wall, []).append((path, descriptor))
+    if not blocked:
+        return
+    syscalls.unshare_mounts()
+    for wall, entries in blocked.items():
+        syscalls.mount(None, wall, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=1m")
+        for path, descriptor in entries:
+            if not path.exists():
+                _make_way(path, wall, stat.S_ISDIR(os.fstat(descriptor).st_mode))
+                source = Path(f"/proc/self/fd/{descriptor}")
+                syscalls.mount(source, path, None, syscalls.MS_BIND | syscalls.MS_REC)
+            os.close(descriptor)
+        flags = syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.mount(None, wall, None, flags, "mode=0755,size=1m")
+
+
+def _make_way(path: Path, wall: Path, directory: bool) -> None:
+    before = os.umask(0o022)
+    try:
+        if directory:
+            path.mkdir(parents=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    finally:
+        os.umask(before)
+    assert path.is_relative_to(wall)
+
+
+def _searchable(directory: Path, uid: int) -> bool:
+    status = directory.stat()
+    if status.st_uid == uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == uid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
