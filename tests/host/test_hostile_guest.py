@@ -12,6 +12,7 @@ import pytest
 from bathysphere.containers.host import Command, SandboxFailed
 from bathysphere.host import sandbox as conversation
 from bathysphere.host.disks import Disks
+from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine
 from bathysphere.host.engines.bubblewrap import Bubblewrap
 from bathysphere.host.fleet import Fleet
@@ -96,7 +97,7 @@ async def fleet(engine: Engine, image: Path, ground: Path) -> AsyncGenerator[Fle
     disks = Disks(ground / "disks", 1_900_000_000 if ROOT else None, 100, 0)
     (ground / "guest").mkdir(mode=0o755)
     fleet = Fleet(
-        engine=engine,
+        engines=Engines({engine.name: engine}, engine.name, ground / "engines"),
         stage=Stage(image, ground / "guest", ground / "disks"),
         disks=disks,
         cgroups=None,

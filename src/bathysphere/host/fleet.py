@@ -245,6 +245,12 @@ class Fleet:
             await self._end(visited)
         resident.last_used = last_used
 
+    async def rest(self, container_id: str) -> None:
+        """End a container's sandbox once nobody is in a call; its disk stays. No error when it does not run."""
+        resident = self._residents.get(container_id)
+        if resident is not None:
+            await self._rest(resident)
+
     async def rest_idle(self) -> None:
         """End the sandboxes that were idle for long enough."""
         limit = time.monotonic() - self._settings.idle_seconds

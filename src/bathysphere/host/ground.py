@@ -38,8 +38,13 @@ class Ground:
     disks: Disks
     cgroups: Cgroups | None
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, engine: Engine | None = None) -> None:
+        """With ``engine`` there is that one only, whatever the configuration names."""
         self._configuration = configuration
+        self._known: dict[str, Engine] = {"bubblewrap": Bubblewrap(), "gvisor": Gvisor()}
+        self._chosen = configuration.host.engine if engine is None else engine.name
+        if engine is not None:
+            self._known = {engine.name: engine}
         self.privileged = os.geteuid() == 0
         self._weaknesses: list[str] = []
 
@@ -51,9 +56,7 @@ class Ground:
                 f"There is no container image at {configuration.image}. Build it: bathysphere image build"
             )
         become_subreaper()
-        self.engines = Engines(
-            {"bubblewrap": Bubblewrap(), "gvisor": Gvisor()}, configuration.host.engine, configuration.folder / "engines"
-        )
+        self.engines = Engines(self._known, self._chosen, configuration.folder / "engines")
         try:
             self._engine = self.engines.default
             self.cgroups = self._limits()

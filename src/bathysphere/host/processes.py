@@ -36,12 +36,12 @@ class Launch:
     descriptors: Sequence[int]
     """They become 0, 1, 2, ... of the program."""
     identity: Identity | None = None
-    user_namespace: int | None = None
-    """Descriptor of a user namespace that is entered first; ``identity`` is one of its users then."""
     join: Sequence[int] = ()
     """Open ``cgroup.procs`` files that the process enters before the program starts."""
     limits: Mapping[int, int] = field(default_factory=dict)
     """resource.RLIMIT_* -> value."""
+    user_namespace: int | None = None
+    """Descriptor of a user namespace that is entered first; ``identity`` is one of its users then."""
 
 
 def launch(program: Launch) -> int:

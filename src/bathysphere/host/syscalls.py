@@ -63,6 +63,11 @@ def capset(header: object, sets: object) -> None:
     _check(_libc.capset(header, sets), "the capabilities cannot be set")
 
 
+def unmount(target: Path) -> None:
+    """umount2(2) with MNT_DETACH: out of sight at once, gone when nobody uses it any more."""
+    _check(_libc.umount2(os.fsencode(target), 2), f"{target} cannot be unmounted")
+
+
 def become_subreaper() -> None:
     """Let orphaned descendants become children of this process, so that it can take leave of them."""
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "orphans cannot be adopted")

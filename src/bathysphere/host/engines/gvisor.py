@@ -180,9 +180,9 @@ class Gvisor:
                         [in_read, out_write, err_write, info_write, *files],
                         # In the container's group as well, to pass through the folder of its disk.
                         Identity(_KEEPER, _KEEPER, (INSIDE_UID,)),
-                        namespace,
                         join,
                         {resource.RLIMIT_NOFILE: min(most, _OPEN_FILES), resource.RLIMIT_CORE: 0},
+                        namespace,
                     )
                 )
         except OSError as error:
