@@ -14,7 +14,7 @@ serve: image ## the server on http://127.0.0.1:8321
 	@$(BIN)/bathysphere serve
 
 test: image $(VENV)/dev.done ## every test
-	@./scripts/system-packages curl=curl jq=jq
+	@./scripts/system-packages curl=curl jq=jq runsc=runsc
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/dev.done ## style, types, direction of imports
