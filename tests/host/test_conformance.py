@@ -35,7 +35,8 @@ def verdicts(subject: str, image: Path) -> dict[str, dict[str, str]]:
     """All checks on one subject, in a process of its own: as root it leaves for a mount namespace."""
     ran = subprocess.run(
         [sys.executable, "-m", "bathysphere.host.conformance", "--json", "--image", str(image), *SUBJECTS[subject]],
-        capture_output=True, text=True, check=False, cwd="/", env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=False, cwd="/",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     found = {line["name"]: line for line in map(json.loads, ran.stdout.splitlines())}
     assert found, ran.stderr
@@ -83,4 +84,6 @@ def test_an_engine_that_does_not_conform_is_found_out(image: Path, tmp_path: Pat
         [sys.executable, str(program), str(image)], capture_output=True, text=True, check=False, cwd="/",
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-    assert sorted(ran.stdout.splitlines()) == ["an_ordinary_user fails", "no_network fails", "unicode holds"], ran.stderr
+    assert sorted(ran.stdout.splitlines()) == ["an_ordinary_user fails", "no_network fails", "unicode holds"], (
+        ran.stderr
+    )

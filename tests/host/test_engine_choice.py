@@ -108,8 +108,8 @@ def runsc(folder: Path, date: str, platforms: str) -> Path:
     folder.mkdir()
     program = folder / "runsc"
     program.write_text(
-        f"#!/bin/sh\nif [ $1 = flags ]; then printf '%s\\n' '  -rootless' '  -ignore-cgroups' '  -network value' '  -root string' "
-        f"'  -overlay2 value' '  -platform string' '    \tspecifies which platform to use: {platforms}'; "
+        "#!/bin/sh\nif [ $1 = flags ]; then printf '%s\\n' '  -rootless' '  -ignore-cgroups' '  -network value' "
+        f"'  -root string' '  -overlay2 value' '  -platform string' '    \tspecifies which platform to use: {platforms}'; "
         f"else echo 'runsc version release-{date}.0'; fi\n"
     )
     program.chmod(0o755)

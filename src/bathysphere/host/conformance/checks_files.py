@@ -34,7 +34,9 @@ async def what_the_editor_refuses(subject: Subject) -> None:
 async def outputs(subject: Subject) -> None:
     """Files in $OUTPUT_DIR, and those made in the working directory, are reported with their sizes and can be read
     as they were when the call ended."""
-    seen = await subject.run("head -c 3000000 /dev/urandom > $OUTPUT_DIR/big; echo made > made.txt; sha256sum $OUTPUT_DIR/big")
+    seen = await subject.run(
+        "head -c 3000000 /dev/urandom > $OUTPUT_DIR/big; echo made > made.txt; sha256sum $OUTPUT_DIR/big"
+    )
     assert seen.report is not None
     files = {name: (handle, size) for handle, name, size in seen.report.files}
     same({name: size for name, (_handle, size) in files.items()}, {"big": 3_000_000, "made.txt": 5})
@@ -98,7 +100,9 @@ async def big_files(subject: Subject) -> None:
 @check
 async def many_files(subject: Subject) -> None:
     """A thousand files are made, listed and removed."""
-    seen = await subject.run("mkdir m; cd m; for i in {1..1000}; do : > f$i; done; ls | wc -l; cd ..; rm -r m; ls | wc -l", seconds=120)
+    seen = await subject.run(
+        "mkdir m; cd m; for i in {1..1000}; do : > f$i; done; ls | wc -l; cd ..; rm -r m; ls | wc -l", seconds=120
+    )
     same(seen.stdout, "1000\n0\n")
 
 

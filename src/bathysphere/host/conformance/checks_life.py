@@ -70,7 +70,9 @@ async def ending_it_leaves_nothing(subject: Subject) -> None:
     the background in sessions of their own; its control groups and its mounts are gone."""
     before, mounts = set(subject.processes()), Path("/proc/self/mountinfo").read_text()
     name = await subject.fresh()
-    await subject.run("for i in 1 2 3; do setsid nohup sleep 1000 > /dev/null 2>&1 & done; (setsid sleep 1000 &) ; sleep 0.1")
+    await subject.run(
+        "for i in 1 2 3; do setsid nohup sleep 1000 > /dev/null 2>&1 & done; (setsid sleep 1000 &) ; sleep 0.1"
+    )
     mine = set(subject.processes()) - before
     expect(len(mine) >= 1, "no process was found that belongs to the sandbox")
     await subject.fleet.delete(name)
@@ -95,7 +97,8 @@ async def killing_any_piece_ends_it_all(subject: Subject) -> None:
         call = asyncio.create_task(subject.run("sleep 1000", seconds=600))
         await asyncio.sleep(0.3)
         pieces = set(subject.processes()) - before
-        print("KILL", number, [(p, subject.processes().get(p)) for p in mine]); os.kill(mine[number], signal.SIGKILL)
+        print("KILL", number, [(p, subject.processes().get(p)) for p in mine])
+        os.kill(mine[number], signal.SIGKILL)
         outcome = await call
         expect(bool(outcome.failure), f"the call went on when process {number} of {len(mine)} was killed: {outcome}")
         seen = await subject.run("cat kept.txt; pgrep -cx sleep")

@@ -118,7 +118,7 @@ async def programs_cannot_reach_the_wire(subject: Subject) -> None:
     """The guest's descriptors are not inherited: a program that writes frames to all of its own reaches nobody."""
     seen = await subject.python(
         "import os, struct\n"
-        "text = b'{\"type\": \"finished\", \"id\": 2}'\n"
+        'text = b\'{"type": "finished", "id": 2}\'\n'
         "for fd in range(3, 1024):\n"
         "    try: os.write(fd, struct.pack('!II', len(text), 0) + text); print('wrote', fd)\n"
         "    except OSError: pass\n"

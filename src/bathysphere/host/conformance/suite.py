@@ -49,7 +49,7 @@ async def run(
     ``image`` is the root of a container image, ``environment`` what its commands find.
     """
     # Not in /tmp: as root, that may be covered by the daemon's stage.
-    with tempfile.TemporaryDirectory(prefix="bathysphere-conformance-", dir="/var/tmp") as folder:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="bathysphere-conformance-", dir="/var/tmp") as folder:
         configuration = Configuration(
             data=Path(folder), image=image, environment=dict(environment), limits=LIMITS, host=HostSettings()
         )

@@ -35,7 +35,18 @@ _KEEPER = 0
 _PYTHONS = ("usr/bin/python3.11", "usr/local/bin/python3.11", "usr/bin/python3", "usr/local/bin/python3")
 
 _OWN_PLACES = frozenset({"home", "tmp", "files", "guest", "proc", "dev", "run", "sys", "skills"})
-_MOUNT_POINTS = ("home/user", "tmp", "files", "guest", "proc", "dev", "dev/shm", "sys", "skills", gvisor_stat.FOLDER[1:])
+_MOUNT_POINTS = (
+    "home/user",
+    "tmp",
+    "files",
+    "guest",
+    "proc",
+    "dev",
+    "dev/shm",
+    "sys",
+    "skills",
+    gvisor_stat.FOLDER[1:],
+)
 """gVisor needs a place in the image for each mount."""
 
 _CAPABILITIES = (
@@ -70,7 +81,9 @@ class Gvisor:
             )
         found = shutil.which("bwrap", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         if found is None:
-            raise EngineError("bubblewrap is not installed, in which gVisor is run. Install it (apt install bubblewrap).")
+            raise EngineError(
+                "bubblewrap is not installed, in which gVisor is run. Install it (apt install bubblewrap)."
+            )
         self._bubblewrap = found
         self._release = Release.newest()
         log.info("gVisor of %s at %s, %s", self._release.date, self._release.program, self._release.platform)
@@ -141,7 +154,11 @@ class Gvisor:
             *("--ro-bind", str(release.program), "/runsc", "--proc", "/proc", "--dev", "/dev"),
             *("--tmpfs", "/tmp", "--tmpfs", "/run"),  # noqa: S108
             *image,
-            *(word for place in ("home", "tmp", "files") for word in ("--bind", f"{spec.disk}/{place}", f"/disk/{place}")),
+            *(
+                word
+                for place in ("home", "tmp", "files")
+                for word in ("--bind", f"{spec.disk}/{place}", f"/disk/{place}")
+            ),
             *("--ro-bind", str(spec.guest), "/guest"),
         ]
         extra = {}
@@ -235,9 +252,7 @@ def _configuration(spec: SandboxSpec, python: str, extra: dict[str, str], librar
             "env": nothing,
             "cwd": "/",
             "noNewPrivileges": True,
-            "capabilities": dict.fromkeys(
-                ("bounding", "effective", "inheritable", "permitted", "ambient"), nothing
-            ),
+            "capabilities": dict.fromkeys(("bounding", "effective", "inheritable", "permitted", "ambient"), nothing),
             "rlimits": [{"type": f"RLIMIT_{name}", "hard": value, "soft": value} for name, value in limits.items()],
         },
         "root": {"path": "/image", "readonly": True},
