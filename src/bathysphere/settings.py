@@ -67,6 +67,7 @@ class HostSettings(_Table):
     linger_seconds: float = Field(
         default=60.0, ge=0, description="the daemon ends itself after this long without any server"
     )
+    sync: bool = Field(default=True, description="a call is answered when what it wrote survives a loss of power")
     first_uid: int = Field(default=1_879_048_192, ge=65536, description="first of the sandboxes' user ids")
     uid_count: int = Field(default=65536, ge=1)
     server_uid: int = Field(

@@ -11,7 +11,9 @@ import pytest
 
 from bathysphere.containers.host import Command, SandboxFailed
 from bathysphere.host import sandbox as conversation
-from bathysphere.host.disks import Disks
+from bathysphere.host.disks.base import Disks
+from bathysphere.host.disks.folders import Folders
+from bathysphere.host.disks.uids import UserIds
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine
 from bathysphere.host.engines.bubblewrap import Bubblewrap
@@ -94,11 +96,13 @@ def ground(image: Path) -> Iterator[Path]:
 
 @pytest.fixture
 async def fleet(engine: Engine, image: Path, ground: Path) -> AsyncGenerator[Fleet, None]:
-    disks = Disks(ground / "disks", 1_900_000_000 if ROOT else None, 100, 0)
+    (ground / "disks").mkdir(mode=0o711)
+    (ground / "disks").chmod(0o711)
+    disks: Disks = Folders(ground / "disks", ground / "disks", UserIds(1_900_000_000, 100, 0) if ROOT else None)
     (ground / "guest").mkdir(mode=0o755)
     fleet = Fleet(
         engines=Engines({engine.name: engine}, engine.name, ground / "engines"),
-        stage=Stage(image, ground / "guest", ground / "disks"),
+        stage=Stage(image, ground / "guest", ground / "disks", ground / "disks"),
         disks=disks,
         cgroups=None,
         environment={},

@@ -17,11 +17,20 @@ async def test_is_an_ordinary_user_without_capabilities(container: Container) ->
     assert "NoNewPrivs:\t1" in rest
 
 
-async def test_has_a_user_id_of_its_own_on_the_host(container: Container, other: Container, data: Path) -> None:
+def is_of(command_line: Path, seconds: int) -> bool:
+    try:
+        return command_line.read_bytes() == f"sleep\0{seconds}\0".encode()
+    except OSError:
+        return False
+
+
+async def test_has_a_user_id_of_its_own_on_the_host(container: Container, other: Container) -> None:
     owners = []
     for one in (container, other):
-        await one.bash("touch /tmp/made")
-        owners.append((data / "host" / "disks" / one.name / "tmp" / "made").stat().st_uid)
+        seconds = 1_000_000 + int.from_bytes(os.urandom(3))
+        await one.bash(f"sleep {seconds} > /dev/null 2>&1 &")
+        (process,) = (path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if is_of(path, seconds))
+        owners.append(process.stat().st_uid)
     if ROOT:
         assert owners[0] != owners[1]
         assert all(uid >= 1_879_048_192 for uid in owners)

@@ -209,17 +209,20 @@ async def test_a_tree_that_is_hard_to_delete(make_host: MakeHost, tmp_path: Path
     assert (outside / "precious").exists()
 
 
-async def test_a_container_keeps_its_user(make_host: MakeHost, tmp_path: Path) -> None:
+async def test_files_belong_to_the_same_user_for_the_container_whatever_its_user_on_the_host(
+    make_host: MakeHost,
+) -> None:
     host = make_host()
-    disks = tmp_path / "data" / "host" / "disks"
-    await host.create("one")
-    await host.create("two")
-    owners = {name: (disks / name / "home").stat().st_uid for name in ("one", "two")}
-    assert (len(set(owners.values())) == 2) is ROOT
+    owners = "stat -c '%U %G' ~ ~/kept.txt /tmp /files/input"
+    for name in ("one", "two"):
+        await host.create(name)
+        await Container(host, name).bash(f"echo {name} > kept.txt")
     await host.close(stop_host=True)
     await host.create("three")
-    assert {name: (disks / name / "home").stat().st_uid for name in owners} == owners
-    assert ((disks / "three" / "home").stat().st_uid not in owners.values()) is ROOT
+    for name in ("two", "one"):
+        seen = await Container(host, name).bash(f"{owners}; cat kept.txt; echo again > kept.txt")
+        assert seen.stdout == "user user\n" * 4 + f"{name}\n"
+        assert seen.stderr == ""
 
 
 async def test_an_image_that_is_not_there(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def daemon_of(data: Path) -> int:
 def guest_of(daemon: int) -> int:
     """The process on the host that is process 1 of the daemon's only sandbox."""
     children = Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
-    (monitor,) = children
+    (monitor,) = (child for child in children if Path(f"/proc/{child}/comm").read_text() == "bwrap\n")
     (guest,) = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
     return int(guest)
 

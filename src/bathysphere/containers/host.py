@@ -21,6 +21,7 @@ from bathysphere.host.contract import (
     EditorFailed,
     EditorOutcome,
     Finished,
+    HostedContainer,
     HostError,
     HostStatus,
     HostUnavailable,
@@ -47,6 +48,7 @@ __all__ = [
     "HostError",
     "HostStatus",
     "HostUnavailable",
+    "HostedContainer",
     "LeftOutFile",
     "OutputChunk",
     "OutputFile",
@@ -93,6 +95,16 @@ class Host(Protocol):
 
         Raises UnknownContainer, SandboxFailed, TooManySandboxes, DiskFull, ValueError for a bad file name.
         """
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        """Make a container whose disk is a copy of another's, as it is between two calls.
+
+        The processes of the other one end. Nothing is left behind when it fails. Raises UnknownContainer,
+        SandboxFailed, DiskFull.
+        """
+
+    async def list(self) -> list[HostedContainer]:
+        """Every container that has a disk here, in the order of ids."""
 
     async def status(self) -> HostStatus:
         """The host's engine, guards and load."""

@@ -21,6 +21,7 @@ from bathysphere.containers.host import (
     EditorFailed,
     EditorOutcome,
     Finished,
+    HostedContainer,
     HostError,
     HostStatus,
     HostUnavailable,
@@ -269,6 +270,18 @@ class LocalHost:
                     return
         if missing:
             raise ValueError(f"{filename} is shorter than announced.")
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        """See Host."""
+        await self._ask({"op": "fork", "container": container_id, "new_container": new_id})
+
+    async def list(self) -> list[HostedContainer]:
+        """See Host."""
+        containers: list[HostedContainer] = []
+        async with self._request({"op": "list"}) as (reader, _writer):
+            async for _header, payload in self._answers(reader):
+                containers += [HostedContainer(**container) for container in json.loads(payload)]
+        return containers
 
     async def status(self) -> HostStatus:
         """See Host."""

@@ -4,13 +4,11 @@ import errno
 import fcntl
 import os
 import select
-import signal
 import time
-from collections import deque
-from collections.abc import Callable
 
 from . import paths, processes
 from .frames import CHUNK
+from .lean import deque, signal
 from .outputs import Outputs
 from .programs import CannotStart, program
 
@@ -25,6 +23,10 @@ REAP_SECONDS = 1.0
 
 BACKGROUND_PIPES = 64
 """Pipes of background processes that are still emptied after their command ended; the oldest are closed."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Python ignores these for itself; a command must start with every signal as the system has it.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM]
@@ -94,7 +96,7 @@ class Command:
         output_bytes: int,
         max_processes: int,
         oom_score: int | None,
-        send: Callable[[str, bytes], None],
+        send: "Callable[[str, bytes], None]",
     ) -> None:
         """Start it.
 

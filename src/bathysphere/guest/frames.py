@@ -4,8 +4,9 @@ A frame is two unsigned 32-bit big-endian lengths, a JSON object of the first le
 second. Both are bounded; whoever receives a longer one ends the conversation.
 """
 
-import json
 import struct
+
+from .json_text import dumps, loads
 
 MAX_HEADER = 64 * 1024
 """Bytes of JSON in one frame."""
@@ -25,7 +26,7 @@ class FrameError(Exception):
 
 def encode(header: dict[str, object], payload: bytes = b"") -> bytes:
     """One frame. Raises FrameError when a bound is passed."""
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = dumps(header)
     if len(text) > MAX_HEADER or len(payload) > MAX_PAYLOAD:
         raise FrameError(f"a frame of {len(text)} + {len(payload)} bytes is too long")
     return LENGTHS.pack(len(text), len(payload)) + text + payload
@@ -42,7 +43,7 @@ def lengths(prefix: bytes, max_payload: int = MAX_PAYLOAD) -> tuple[int, int]:
 def parse_header(text: bytes) -> dict[str, object]:
     """The JSON object of a frame. Raises FrameError when it is none."""
     try:
-        header = json.loads(text)
+        header = loads(text)
     except (ValueError, RecursionError) as error:
         raise FrameError("a frame's header is no JSON") from error
     if not isinstance(header, dict):

@@ -6,20 +6,18 @@ a command runs, ``cancel`` is the only other one.
 
 from __future__ import annotations
 
-import ctypes
-import json
 import os
 import resource
 import select
-import signal
 import sys
 import time
-from collections import deque
 
 from . import frames
 from .commands import BACKGROUND_PIPES, READ, Command, Stream, reap
 from .failures import Failure, of_os_error
 from .files import Placing
+from .json_text import dumps, loads
+from .lean import deque, prctl, signal
 from .outputs import Outputs
 from .programs import CannotStart
 
@@ -160,7 +158,7 @@ class Guest:
             from .editor import edit  # noqa: PLC0415  (not needed before the first edit: a faster start)
 
             environment = {**self._environment, "OUTPUT_DIR": self._outputs.directory}
-            return {}, json.dumps(edit(json.loads(payload), environment)).encode()
+            return {}, dumps(edit(loads(payload), environment))
         elif op == "place":
             self._abort_placing()
             self._placing = Placing(header["filename"], header["size"])
@@ -276,7 +274,8 @@ class Guest:
             "notes": self._outputs.notes,
             **produced,
         }
-        self._send({"type": "finished", "id": number}, json.dumps(report).encode())
+        self._send({"type": "finished", "id": number}, dumps(report))
+        self._outputs.prepare()
 
 
 def _limits() -> list[tuple[int, int]]:
@@ -291,9 +290,7 @@ def main() -> None:
     except OSError:
         oom_score = None
     # Programs of the sandbox have the guest's uid; this closes its memory and its descriptors to them.
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "the guest's memory could not be closed")
+    prctl(_PR_SET_DUMPABLE, 0)
     os.umask(0o022)
     wire_in = os.dup(0)
     wire_out = os.dup(1)

@@ -53,6 +53,20 @@ def _open(path: str) -> int | None:
     return directory
 
 
+def _empty(path: str) -> bool:
+    """Whether it is a directory with nothing in it, reached by no symbolic link."""
+    directory = _open(path)
+    if directory is None:
+        return False
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
+    finally:
+        os.close(directory)
+
+
 def _files(directory: int) -> tuple[list[tuple[str, os.stat_result]], bool]:
     """The regular files at the top level of a directory, and whether all of it was looked at."""
     found: list[tuple[str, os.stat_result]] = []
@@ -82,6 +96,7 @@ class Outputs:
         self._held: dict[str, tuple[int, int]] = {}
         self._before: dict[str, Stamp] | None = {}
         self.directory = paths.OUTPUT
+        self._next: str | None = None
         self.notes: list[str] = []
         """What is to be told about the running call."""
 
@@ -89,13 +104,11 @@ class Outputs:
         """Start a call: let go of the last one's files and make a fresh directory."""
         self.release()
         self.notes = []
-        self.directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"
-        try:
-            paths.ensure_directory(paths.OUTPUT)
-            os.mkdir(self.directory)
-        except OSError as error:
-            # A full disk must not keep anyone from the command that makes room.
-            self.notes.append(f"$OUTPUT_DIR could not be made for this call: {error.strerror}.")
+        prepared, self._next = self._next, None
+        if prepared is not None and _empty(prepared):
+            self.directory = prepared
+        else:
+            self._make_directory()
         self._before = None
         home = _open(paths.HOME)
         if home is not None:
@@ -103,6 +116,24 @@ class Outputs:
             os.close(home)
             if complete:
                 self._before = {name: _stamp(info) for name, info in found}
+
+    def prepare(self) -> None:
+        """Make the next call's directory: on most disks that takes longer than all else before a command starts."""
+        try:
+            directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"
+            os.mkdir(directory)
+            self._next = directory
+        except OSError:
+            self._next = None  # the call itself tries again, and tells
+
+    def _make_directory(self) -> None:
+        self.directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"
+        try:
+            paths.ensure_directory(paths.OUTPUT)
+            os.mkdir(self.directory)
+        except OSError as error:
+            # A full disk must not keep anyone from the command that makes room.
+            self.notes.append(f"$OUTPUT_DIR could not be made for this call: {error.strerror}.")
 
     def collect(self) -> dict[str, object]:
         """End a call: ``files`` as [handle, name, size], ``left_out`` as [name, size, reason, in output directory]."""

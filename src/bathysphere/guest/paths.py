@@ -1,14 +1,15 @@
 """Where things are in a container, and how a path that a model wrote is read."""
 
 import os
-import re
 import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
 
 HOME = "/home/user"
 INPUT = "/files/input"
 OUTPUT = "/files/output"
-
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 
 
 def expand(path: str, environment: dict[str, str]) -> str:
@@ -17,11 +18,13 @@ def expand(path: str, environment: dict[str, str]) -> str:
     An unknown variable stays as it was written, as nothing sensible could stand for it.
     """
 
+    import re  # noqa: PLC0415  (only the editor needs it)
+
     def value(match: "re.Match[str]") -> str:
         return environment.get(match.group(1) or match.group(2), match.group(0))
 
     home = environment.get("HOME", HOME)
-    path = _VARIABLE.sub(value, path)
+    path = re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, path, flags=re.ASCII)
     if path == "~" or path.startswith("~/"):
         path = home + path[1:]
     return os.path.join(home, path)

@@ -1,8 +1,9 @@
 """Finding and ending processes inside the sandbox, where the guest is process 1 and sees them all."""
 
 import os
-import signal
 import time
+
+from .lean import signal
 
 ROUNDS = 50
 """How often survivors are looked for before everything is killed at once."""

@@ -161,6 +161,22 @@ EditorOutcome = Viewed | Created | Replaced | EditorFailed
 
 
 @dataclass(frozen=True, slots=True)
+class HostedContainer:
+    """A container as its host knows it.
+
+    ``state``: a call runs (``busy``), it runs and waits (``idle``), only its disk is there (``suspended``), or its
+    disk cannot be used (``broken``). ``full``: the disk has no room left. ``disk_bytes``: what of the disk is in
+    use, None where that is not known at once. ``age_seconds``: since the disk was made.
+    """
+
+    id: str
+    state: Literal["busy", "idle", "suspended", "broken"]
+    full: bool
+    disk_bytes: int | None
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class HostStatus:
     """What ``bathysphere doctor`` and ``serve`` print: the engine, what guards it has and which it lacks."""
 

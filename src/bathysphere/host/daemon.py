@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from bathysphere.host import operations
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WORD_SECONDS = 30.0
 _TICK_SECONDS = 0.5
+_LISTED = 1000
 
 
 def short_path(folder_descriptor: int, name: str) -> str:
@@ -73,6 +75,7 @@ class Daemon:
             server.close()
             sweep.cancel()
             await self._fleet.close()
+            await ground.disks.close()
             if ground.cgroups is not None:
                 ground.cgroups.remove()
 
@@ -143,6 +146,12 @@ class Daemon:
             finally:
                 self._servers -= 1
                 self._requests += 1
+        elif op == "list":
+            containers = self._fleet.list()
+            for start in range(0, len(containers), _LISTED):
+                part = [asdict(container) for container in containers[start : start + _LISTED]]
+                await write_frame(writer, {"type": "containers"}, json.dumps(part).encode())
+            await write_frame(writer, {"type": "done"})
         elif op == "status":
             await write_frame(writer, {"type": "status"}, json.dumps(self._status()).encode())
         elif op == "shutdown":

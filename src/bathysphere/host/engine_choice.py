@@ -75,6 +75,10 @@ class Engines:
         finally:
             os.close(folder)
 
+    def copy(self, container_id: str, new_id: str) -> None:
+        """Give a container the engine of another one. Raises EngineError."""
+        self.choose(new_id, self.of(container_id).name)
+
     def forget(self, container_id: str) -> None:
         """The container is gone."""
         with contextlib.suppress(OSError):

@@ -11,10 +11,11 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
-from bathysphere.host.contract import DiskFull, SandboxFailed, TooManySandboxes, UnknownContainer
-from bathysphere.host.disks import Disk, DiskError, Disks
+from bathysphere.host.contract import DiskFull, HostedContainer, SandboxFailed, TooManySandboxes, UnknownContainer
+from bathysphere.host.disks.base import Disk, DiskError, Disks
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
@@ -36,6 +37,8 @@ class Resident:
     """Held during a call. It is given to those who wait in the order in which they came."""
     sandbox: Sandbox | None = None
     group: Group | None = None
+    disk: Disk | None = None
+    """Attached for as long as there is a sandbox."""
     kills: int = 0
     """Processes that were killed for want of memory in earlier calls."""
     callers: int = 0
@@ -94,22 +97,22 @@ class Fleet:
         Raises UnknownContainer, TooManySandboxes, SandboxFailed. A GuestError inside ends the sandbox and becomes
         SandboxFailed.
         """
-        if self._disks.find(container_id) is None:
+        if not self._disks.exists(container_id):
             raise _unknown(container_id)
         async with self._visit(container_id) as resident:
-            disk = None if resident.deleted else self._disks.find(container_id)
-            if disk is None:
+            if resident.deleted or not self._disks.exists(container_id):
                 raise _unknown(container_id)
             if resident.sandbox is not None and not resident.sandbox.alive:
                 log.warning("%s: its sandbox has ended by itself; it is started again", container_id)
                 await self._end(resident)
             if resident.sandbox is None:
-                await self._start(resident, disk)
+                await self._start(resident)
             assert resident.sandbox is not None
             try:
                 yield resident.sandbox, resident.group
                 if resident.group is not None:
                     resident.kills = resident.group.usage().memory_kills
+                await self._make_safe(resident)
             except GuestError as error:
                 # Process 1 is the last one that the kernel would choose, so a kill before it was of the same call.
                 out_of_memory = resident.group is not None and resident.group.usage().memory_kills > resident.kills
@@ -129,29 +132,93 @@ class Fleet:
         Raises what ``Host.create`` does.
         """
         async with self._visit(container_id) as resident:
-            disk = self._disks.find(container_id)
-            fresh = disk is None
+            fresh = not self._disks.exists(container_id)
             try:
                 if fresh:
                     self._engines.choose(container_id, engine)
-                disk = disk or self._disks.create(container_id)
+                    await self._disks.create(container_id)
             except EngineError as error:
                 raise SandboxFailed(f"The sandbox could not be started: {error}") from error
             except DiskError as error:
                 log.error("%s: its disk could not be made: %s", container_id, error)
-                raise (DiskFull if error.full else SandboxFailed)(str(error)) from error
+                raise _failure(error) from error
             try:
                 if resident.sandbox is None:
-                    await self._start(resident, disk, fresh)
+                    await self._start(resident, fresh)
+                    await self._make_safe(resident)
             except BaseException:
                 if fresh:
-                    await self._disks.delete(disk)
-                    self._engines.forget(container_id)
+                    await asyncio.shield(self._undo(resident))
                 raise
+
+    async def _undo(self, resident: Resident) -> None:
+        await self._end(resident)
+        await self._disks.delete(resident.container_id)
+        self._engines.forget(resident.container_id)
+
+    async def _make_safe(self, resident: Resident) -> None:
+        """See that what was told to a caller as done survives a loss of power. Raises DiskFull and SandboxFailed."""
+        if resident.disk is None or not self._settings.sync:
+            return
+        try:
+            await self._disks.sync(resident.disk)
+        except DiskError as error:
+            log.error("%s: %s", resident.container_id, error)
+            # The file system may refuse further writes; attached anew it has what its journal has.
+            await self._end(resident)
+            raise _failure(error) from error
+
+    def full(self, container_id: str) -> bool:
+        """Whether the disk of a running container has no room left."""
+        resident = self._residents.get(container_id)
+        if resident is None or resident.disk is None:
+            return False
+        return self._disks.usage(container_id, resident.disk).full
+
+    def list(self) -> list[HostedContainer]:
+        """See Host."""
+        return [self._hosted(container_id) for container_id in self._disks.ids()]
+
+    def _hosted(self, container_id: str) -> HostedContainer:
+        resident = self._residents.get(container_id)
+        state: Literal["busy", "idle", "suspended", "broken"] = "suspended"
+        if resident is not None and resident.callers:
+            state = "busy"
+        elif resident is not None and resident.sandbox is not None:
+            state = "idle"
+        elif self._disks.trouble(container_id) is not None:
+            state = "broken"
+        usage = self._disks.usage(container_id, resident.disk if resident else None)
+        age = self._disks.age_seconds(container_id)
+        return HostedContainer(container_id, state, usage.full, usage.used_bytes, age)
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        """Make a container whose disk is a copy of another's. Raises what ``Host.fork`` does.
+
+        The other's processes end: nobody may write while its disk is copied, and a container must not be left with
+        processes that cannot be woken any more if the daemon dies meanwhile.
+        """
+        if not self._disks.exists(container_id):
+            raise _unknown(container_id)
+        if self._disks.exists(new_id):
+            raise SandboxFailed(f"There is a container {new_id} already; nothing was copied.")
+        async with self._visit(container_id) as resident:
+            if resident.deleted or not self._disks.exists(container_id):
+                raise _unknown(container_id)
+            async with self._visit(new_id):
+                await self._end(resident)
+                try:
+                    self._engines.copy(container_id, new_id)
+                    await self._disks.fork(container_id, new_id)
+                except EngineError as error:
+                    raise SandboxFailed(f"The container cannot be copied: {error}") from error
+                except DiskError as error:
+                    log.error("%s: %s", container_id, error)
+                    raise _failure(error) from error
 
     async def delete(self, container_id: str) -> None:
         """End and remove a container, also in the middle of a call."""
-        if self._disks.find(container_id) is None:
+        if not self._disks.exists(container_id):
             return
         resident = self._residents.get(container_id)
         if resident is not None:
@@ -160,18 +227,18 @@ class Fleet:
                 await resident.sandbox.running.kill()  # whoever is in a call finds out and gives way
         async with self._visit(container_id) as resident:
             await self._end(resident)
-            disk = self._disks.find(container_id)
-            if disk is not None:
-                await self._disks.delete(disk)
-                self._engines.forget(container_id)
+            await self._disks.delete(container_id)
+            self._engines.forget(container_id)
             resident.deleted = False
 
-    async def _start(self, resident: Resident, disk: Disk, fresh: bool = False) -> None:
+    async def _start(self, resident: Resident, fresh: bool = False) -> None:
         await self._make_room()
         self._occupied += 1
         group: Group | None = None
+        disk: Disk | None = None
         rlimits: dict[str, int] = {}
         try:
+            disk = await self._disks.attach(resident.container_id)
             limits = self._limits
             engine = self._engines.of(resident.container_id)
             if self._cgroups is not None:
@@ -185,7 +252,7 @@ class Fleet:
                 SandboxSpec(
                     image=self._stage.image,
                     guest=self._stage.guest,
-                    disk=self._stage.disks / resident.container_id,
+                    disk=disk.path,
                     identity=disk.identity,
                     group=group,
                     processes=limits.processes,
@@ -203,30 +270,42 @@ class Fleet:
                 if isinstance(error, GuestError | GuestRefusal):
                     raise EngineError(f"{error}; it said: {said or 'nothing'}") from error
                 raise
+        except DiskError as error:
+            await self._leave(group, disk)
+            raise _failure(error) from error
         except (EngineError, CgroupError) as error:
             log.error("%s: its sandbox could not be started: %s", resident.container_id, error)
-            await self._leave(group)
+            await self._leave(group, disk)
             raise SandboxFailed(f"The sandbox could not be started: {error}") from error
         except BaseException:
-            await self._leave(group)
+            await asyncio.shield(self._leave(group, disk))
             raise
         resident.sandbox = sandbox
+        resident.disk = disk
         resident.group = group
         resident.kills = 0
 
-    async def _leave(self, group: Group | None) -> None:
-        if group is not None:
-            group.remove()
-        self._occupied -= 1
+    async def _leave(self, group: Group | None, disk: Disk | None) -> None:
+        try:
+            if group is not None:
+                group.remove()
+            if disk is not None:
+                await self._disks.detach(disk)
+        finally:
+            self._occupied -= 1
 
     async def _end(self, resident: Resident) -> None:
         sandbox, resident.sandbox = resident.sandbox, None
         group, resident.group = resident.group, None
+        disk, resident.disk = resident.disk, None
         if sandbox is not None:
-            try:
-                await asyncio.shield(sandbox.kill())
-            finally:
-                await self._leave(group)
+            await asyncio.shield(self._part(sandbox, group, disk))
+
+    async def _part(self, sandbox: Sandbox, group: Group | None, disk: Disk | None) -> None:
+        try:
+            await sandbox.kill()
+        finally:
+            await self._leave(group, disk)
 
     async def _make_room(self) -> None:
         while self._occupied >= self._settings.max_sandboxes:
@@ -265,6 +344,10 @@ class Fleet:
         for resident in list(self._residents.values()):
             async with self._visit(resident.container_id) as visited:
                 await self._end(visited)
+
+
+def _failure(error: DiskError) -> DiskFull | SandboxFailed:
+    return (DiskFull if error.full else SandboxFailed)(str(error))
 
 
 def _unknown(container_id: str) -> UnknownContainer:

@@ -11,7 +11,10 @@ from bathysphere.host import stage
 from bathysphere.host.cgroups import CgroupError, Cgroups, Hierarchies
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.contract import HostError, HostStatus
-from bathysphere.host.disks import Disks
+from bathysphere.host.disks.base import DiskError, Disks
+from bathysphere.host.disks.folders import Folders
+from bathysphere.host.disks.images import Images
+from bathysphere.host.disks.uids import UserIds
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine, EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
@@ -61,9 +64,10 @@ class Ground:
             self._engine = self.engines.default
             self.cgroups = self._limits()
             self._lay_out()
-            self.engines.sweep(lambda container_id: self.disks.find(container_id) is not None)
+            await self.disks.prepare()
+            self.engines.sweep(self.disks.exists)
             await self._try()
-        except (EngineError, CgroupError, StageError, HostError) as error:
+        except (EngineError, CgroupError, StageError, DiskError, HostError) as error:
             raise GroundError(str(error)) from error
 
     def _limits(self) -> Cgroups | None:
@@ -98,24 +102,43 @@ class Ground:
     def _lay_out(self) -> None:
         configuration = self._configuration
         disks = configuration.folder / "disks"
-        seed = int(configuration.name.rpartition("-")[2], 16)
-        first = configuration.host.first_uid if self.privileged else None
-        self.disks = Disks(disks, first, configuration.host.uid_count, seed)
+        disks.mkdir(mode=0o711, parents=True, exist_ok=True)
+        disks.chmod(0o711)
         if self.privileged:
             busy = [configuration.data, *(Path(entry) for entry in sys.path if entry), Path(sys.prefix)]
             self.stage = stage.set_private(configuration.image, disks, [*busy, Path(sys.base_prefix)])
+            uids = self._user_ids(disks)
+            folders = Folders(disks, self.stage.disks, uids)
+            self.disks = Images(disks, self.stage.mounts, uids, configuration.limits.disk_bytes, folders)
         else:
             self.stage = stage.set_plain(configuration.image, disks, configuration.folder)
+            self.disks = Folders(disks, self.stage.disks, None)
             self._weaknesses.append(
                 "The host runs without root: all containers belong to the same user of this machine, and only the "
                 "sandbox itself keeps them apart."
             )
+        if not self.disks.limited:
+            self._weaknesses.append(
+                "The disk of a container has no limit of its own: a container can fill the disk of this machine."
+            )
         if not self._engine.guarantees()["own kernel"]:
             self._weaknesses.append("Containers share the kernel of this machine: a flaw in it can be a way out.")
         self._weaknesses += [
-            "The disk of a container is not limited yet: a container can fill the disk of this machine.",
             "System calls are not filtered yet.",
         ]
+
+    def _user_ids(self, disks: Path) -> UserIds:
+        """The range of sandboxes' user ids, without those that folders have."""
+        configuration = self._configuration
+        seed = int(configuration.name.rpartition("-")[2], 16)
+        trash = disks.with_name(f"{disks.name}-removed")
+        places = [place for place in (disks, trash) if place.is_dir()]
+        used = {entry.lstat().st_gid for place in places for entry in place.iterdir() if not entry.is_file()}
+        # Twice as many as can run, not more, because what maps files to an id is kept. Data directories begin at
+        # different ones, so that two daemons seldom meet.
+        count = min(configuration.host.uid_count, 2 * configuration.host.max_sandboxes + 16)
+        first = configuration.host.first_uid + seed % (configuration.host.uid_count - count + 1)
+        return UserIds(first, count, 0, used)
 
     async def _try(self) -> None:
         configuration = self._configuration
@@ -147,7 +170,7 @@ class Ground:
                 "memory limit": limited,
                 "processor limit": limited,
                 "process limit": True,
-                "disk limit": False,
+                "disk limit": self.disks.limited,
                 "system call filter": False,
             },
             weaknesses=tuple(self._weaknesses),

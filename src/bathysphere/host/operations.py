@@ -43,9 +43,10 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    op: Literal["create", "delete", "execute", "read_output", "edit", "place"]
+    op: Literal["create", "delete", "execute", "read_output", "edit", "place", "fork"]
     container: _ContainerId
     engine: Annotated[str, Field(max_length=64)] = ""
+    new_container: _ContainerId = "new"
     language: Literal["bash", "python"] = "bash"
     timeout_seconds: Annotated[float, Field(gt=0, le=86400)] = 1.0
     handle: Annotated[str, Field(max_length=64)] = ""
@@ -80,6 +81,8 @@ class Call:
             await self.fleet.create(request.container, request.engine or None)
         elif request.op == "delete":
             await self.fleet.delete(request.container)
+        elif request.op == "fork":
+            await self.fleet.fork(request.container, request.new_container)
         elif request.op == "execute":
             await self._execute()
         else:
@@ -116,6 +119,8 @@ class Call:
                     group.reset_peak()
                 report = await sandbox.execute(command, gone, self._output, self.limits.output_bytes)
                 finished = _finished(report, self.limits, group, before)
+                if self.fleet.full(self.request.container):
+                    finished["notes"].append(f"The disk limit of {_size(self.limits.disk_bytes)} was reached.")
             await write_frame(self.writer, {"type": "finished"}, json_bytes(finished))
         finally:
             watch.cancel()

@@ -30,6 +30,9 @@ class Stage:
     image: Path
     guest: Path
     disks: Path
+    """Disks that are folders."""
+    mounts: Path
+    """Where disks with a file system of their own are mounted; of no use without root."""
 
 
 def set_private(image: Path, disks: Path, busy: list[Path]) -> Stage:
@@ -51,8 +54,10 @@ def set_private(image: Path, disks: Path, busy: list[Path]) -> Stage:
     try:
         syscalls.unshare_mounts()
         syscalls.mount(None, place, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=8m")
-        stage = Stage(place / "image", place / "guest", place / "disks")
+        stage = Stage(place / "image", place / "guest", place / "disks", place / "mounts")
         _copy_guest(stage.guest)
+        stage.mounts.mkdir(mode=0o711)
+        stage.mounts.chmod(0o711)
         _show(image, stage.image, read_only=True)
         _show(disks, stage.disks, read_only=False)
     except OSError as error:
@@ -76,7 +81,7 @@ def set_plain(image: Path, disks: Path, folder: Path) -> Stage:
     guest = folder / "guest"
     shutil.rmtree(guest, ignore_errors=True)
     _copy_guest(guest)
-    return Stage(image, guest, disks)
+    return Stage(image, guest, disks, disks)
 
 
 def _copy_guest(target: Path) -> None:

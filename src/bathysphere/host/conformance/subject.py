@@ -126,6 +126,17 @@ class Subject:
             found |= {pid: parents[pid][1] for pid in more}
         return found
 
+    def users(self, processes: set[int]) -> set[int]:
+        """The users of the host as whom these processes run."""
+        found: set[int] = set()
+        for pid in processes:
+            try:
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            except OSError:
+                continue  # it has ended
+            found |= {int(uid) for line in lines if line.startswith("Uid:") for uid in line.split()[1:]}
+        return found
+
     def groups(self) -> list[Path]:
         """Control groups of containers that exist now."""
         return [

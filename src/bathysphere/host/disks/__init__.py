@@ -1,0 +1,1 @@
+"""Disks: what of a container lasts."""

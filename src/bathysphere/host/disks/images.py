@@ -1,0 +1,255 @@
+"""Disks with a hard limit: an ext4 file system each, in a sparse file, mounted by a loop device while it is in use.
+
+All its files belong to one and the same user on every disk; a mount maps that one to the user id that the sandbox
+has for as long as it runs. So ids are only held by what runs, and a copy of the file is a new disk.
+
+Disks that an earlier version made as folders stay folders: nothing is lost, and they have no limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bathysphere.host.disks import filesystem
+from bathysphere.host.disks.base import Disk, DiskError, Usage
+from bathysphere.host.disks.copying import copy_sparse
+from bathysphere.host.disks.folders import Folders
+from bathysphere.host.disks.trash import Trash, is_full
+from bathysphere.host.disks.uids import UserIds
+from bathysphere.host.disks.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_NO_ROOM = 16 * 1024 * 1024
+
+_LAYOUT = 1
+"""Counted up when templates are made in another way."""
+
+
+class Images:
+    """See Disks. For root only."""
+
+    limited = True
+
+    def __init__(self, root: Path, mounts: Path, uids: UserIds, size_bytes: int, folders: Folders) -> None:
+        """``root`` is there; disks are mounted below ``mounts``, which nobody else sees.
+
+        ``folders`` has the same root.
+        """
+        self._root = root
+        self._mounts = mounts
+        self._uids = uids
+        self._size = size_bytes
+        self._folders = folders
+        self._trash = Trash(root)
+        self._template = root.with_name(f"{root.name}-template-{_LAYOUT}-{size_bytes}")
+        self._troubles: dict[str, str] = {}
+        self._worker = Worker(_OPERATIONS)
+
+    async def prepare(self) -> None:
+        """See Disks."""
+        for old in self._root.parent.glob(f"{self._template.name}.*"):
+            await self._trash.burn(old)
+        if self._template.exists():
+            return
+        try:
+            await self._worker.call("make", str(self._template), self._size)
+        except OSError as error:
+            raise DiskError(f"File systems for containers cannot be made: {_text(error)}.") from error
+
+    def ids(self) -> list[str]:
+        """See Disks."""
+        return sorted(entry.name for entry in os.scandir(self._root))
+
+    def _info(self, container_id: str) -> os.stat_result | None:
+        try:
+            info = (self._root / container_id).lstat()
+        except FileNotFoundError:
+            return None
+        return info if stat.S_ISREG(info.st_mode) else None
+
+    def exists(self, container_id: str) -> bool:
+        """See Disks."""
+        return self._info(container_id) is not None or self._folders.exists(container_id)
+
+    def age_seconds(self, container_id: str) -> float:
+        """See Disks. The file's name says nothing of it, so its making is noted in an attribute."""
+        if self._folders.exists(container_id):
+            return self._folders.age_seconds(container_id)
+        try:
+            made = float(os.getxattr(self._root / container_id, _MADE))
+        except (OSError, ValueError):
+            return 0.0
+        return max(0.0, time.time() - made)
+
+    def usage(self, container_id: str, disk: Disk | None) -> Usage:
+        """See Disks."""
+        if disk is not None and disk.limited:
+            return filesystem.usage(disk.path)
+        info = self._info(container_id)
+        if info is None:
+            return self._folders.usage(container_id, disk)
+        try:
+            return Usage.parse(os.getxattr(self._root / container_id, filesystem.USAGE))
+        except (OSError, ValueError):
+            return Usage(info.st_blocks * 512, full=False)
+
+    def trouble(self, container_id: str) -> str | None:
+        """See Disks."""
+        return self._troubles.get(container_id)
+
+    async def create(self, container_id: str) -> None:
+        """See Disks."""
+        new = self._trash.place(container_id)
+        try:
+            # The template has a few used blocks only, so this is done before a child would have been made.
+            _copy(self._template, new)
+            new.rename(self._root / container_id)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise DiskError(f"The disk of {container_id} cannot be made: {error.strerror}", is_full(error)) from error
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        """See Disks."""
+        if self._folders.exists(container_id):
+            await self._folders.fork(container_id, new_id)
+            return
+        if self.exists(new_id):
+            raise DiskError(f"There is a container {new_id} already.")
+        new = self._trash.place(new_id)
+        try:
+            await self._worker.call("copy", str(self._root / container_id), str(new))
+            _note(new)
+            new.rename(self._root / new_id)
+        except OSError as error:
+            await self._trash.burn(new)
+            raise DiskError(f"The disk of {container_id} cannot be copied: {_text(error)}.", is_full(error)) from error
+        except BaseException:
+            await self._trash.burn(new)
+            raise
+
+    async def attach(self, container_id: str) -> Disk:
+        """See Disks."""
+        if self._folders.exists(container_id):
+            return await self._folders.attach(container_id)
+        if self._info(container_id) is None:
+            raise DiskError(f"{container_id} has no disk.")
+        image = self._root / container_id
+        identity = self._uids.take()
+        around = self._mounts / container_id
+        disk = Disk(container_id, around / "disk", identity, limited=True)
+        try:
+            disk.path.mkdir(parents=True)
+            os.chown(around, 0, identity.gid)
+            around.chmod(0o710)
+            await self._worker.call("mount", str(image), str(disk.path), identity.uid)
+        except OSError as error:
+            self._troubles[container_id] = _text(error)
+            log.error("%s: its disk cannot be attached: %s", container_id, _text(error))
+            self._leave(disk)
+            raise DiskError(
+                f"The disk of {container_id} cannot be attached: {_text(error)}. Its file is kept as it is: {image}",
+                is_full(error),
+            ) from error
+        except BaseException:
+            if _mounted(disk.path):
+                await asyncio.shield(self.detach(disk))
+            else:
+                self._leave(disk)
+            raise
+        self._troubles.pop(container_id, None)
+        return disk
+
+    def _leave(self, disk: Disk) -> None:
+        for folder in (disk.path, disk.path.parent):
+            if folder.is_dir():
+                folder.rmdir()
+        if disk.identity is not None:
+            self._uids.give_back(disk.identity.uid)
+
+    async def detach(self, disk: Disk) -> None:
+        """See Disks."""
+        if not disk.limited:
+            await self._folders.detach(disk)
+            return
+        image = self._root / disk.container_id
+        try:
+            await self._worker.call("unmount", str(image), str(disk.path))
+            self._leave(disk)
+        except OSError as error:
+            # It stays mounted until the daemon ends, and its file locked: it can be used by nobody, nor harmed.
+            self._troubles[disk.container_id] = _text(error)
+            log.error("%s: its disk cannot be detached: %s", disk.container_id, _text(error))
+
+    async def sync(self, disk: Disk) -> None:
+        """See Disks."""
+        if not disk.limited:
+            await self._folders.sync(disk)
+            return
+        try:
+            await self._worker.call("sync", str(disk.path), str(self._root))
+        except OSError as error:
+            # Room on the host was promised to more disks than it has; what does not fit fails only now.
+            full = shutil.disk_usage(self._root).free < _NO_ROOM
+            raise DiskError(f"What was written cannot be made safe: {_text(error)}.", full) from error
+
+    async def delete(self, container_id: str) -> None:
+        """See Disks."""
+        self._troubles.pop(container_id, None)
+        if self._folders.exists(container_id):
+            await self._folders.delete(container_id)
+            return
+        gone = self._trash.place(container_id)
+        try:
+            (self._root / container_id).rename(gone)
+        except FileNotFoundError:
+            return
+        await self._trash.burn(gone)
+
+    async def sweep(self) -> None:
+        """See Disks."""
+        await self._folders.sweep()
+
+    async def close(self) -> None:
+        """See Disks."""
+        await self._worker.close()
+
+
+_MADE = "user.bathysphere.made"
+
+_OPERATIONS: dict[str, Callable[..., object]] = {
+    "make": lambda path, size: filesystem.make_template(Path(path), size),
+    "mount": lambda image, target, user: filesystem.mount(Path(image), Path(target), user),
+    "unmount": lambda image, target: filesystem.unmount(Path(image), Path(target)),
+    "sync": lambda mounted, folder: filesystem.sync(Path(mounted), Path(folder)),
+    "copy": lambda source, new: filesystem.copy(Path(source), Path(new)),
+}
+
+
+def _copy(source: Path, new: Path) -> None:
+    """Make a file that is a copy of a small one, and note when. Raises OSError; what was made of it may be left."""
+    with source.open("rb") as reading, new.open("xb") as writing:
+        os.fchmod(writing.fileno(), 0o600)
+        copy_sparse(reading.fileno(), writing.fileno())
+    _note(new)
+
+
+def _note(new: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system has attributes
+        os.setxattr(new, _MADE, str(time.time()).encode())
+
+
+def _mounted(path: Path) -> bool:
+    return path.is_dir() and path.stat().st_dev != path.parent.stat().st_dev
+
+
+def _text(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,40 @@
+"""User ids for sandboxes: one each, from a range of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bathysphere.host.disks.base import DiskError
+from bathysphere.host.processes import Identity
+
+
+class UserIds:
+    """The range, and which of it are in use. An id that was given back is the last one to be given again."""
+
+    def __init__(self, first: int, count: int, seed: int, used: Iterable[int] = ()) -> None:
+        """``seed`` tells where to begin, so that daemons of different data directories seldom meet."""
+        self._first = first
+        self._count = count
+        self._next = seed % count
+        self._used = set(used)
+
+    def take(self) -> Identity:
+        """An id that nobody has. Raises DiskError when there is none."""
+        for step in range(self._count):
+            uid = self._first + (self._next + step) % self._count
+            if uid not in self._used:
+                self._used.add(uid)
+                self._next = uid - self._first + 1
+                return Identity(uid, uid)
+        raise DiskError(
+            f"All {self._count} user ids for containers are in use. Delete containers, or raise host.uid_count."
+        )
+
+    @property
+    def range(self) -> range:
+        """Every id, in use or not."""
+        return range(self._first, self._first + self._count)
+
+    def give_back(self, uid: int) -> None:
+        """Nobody has this id any more."""
+        self._used.discard(uid)
