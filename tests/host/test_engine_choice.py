@@ -77,7 +77,7 @@ async def test_a_killed_daemon_takes_gvisor_along(make_host: MakeHost, tmp_path:
     container = Container(host, "one")
     await container.bash("echo kept > kept.txt; setsid sleep 100 > /dev/null 2>&1 &")
     daemon = daemon_of(tmp_path / "data")
-    assert len(processes_of(tmp_path / "data")) > 3
+    assert processes_of(tmp_path / "data")
     os.kill(daemon, signal.SIGKILL)
     await asyncio.to_thread(wait_for_end, tmp_path / "data")
     assert (await container.bash("cat kept.txt; pgrep -cx sleep")).stdout == "kept\n0\n"

@@ -18,6 +18,10 @@ from pathlib import Path
 from bathysphere.host import syscalls
 
 
+KEEPER_OFFSET = 1 << 27
+"""From a sandbox's user id to that of its keeper: the range of the keepers lies that far behind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Whom a program is to be started as."""
@@ -26,6 +30,14 @@ class Identity:
     gid: int
     groups: tuple[int, ...] = ()
     """Further groups."""
+
+    @property
+    def keeper(self) -> int:
+        """The user and group that an engine's own processes have on the host, where they are kept from the sandbox's.
+
+        No file lastingly belongs to it.
+        """
+        return self.uid + KEEPER_OFFSET
 
 
 @dataclass(frozen=True, slots=True)

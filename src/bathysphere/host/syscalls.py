@@ -91,11 +91,6 @@ def capset(header: object, sets: object) -> None:
     _check(_libc.capset(header, sets), "the capabilities cannot be set")
 
 
-def unmount(target: Path) -> None:
-    """umount2(2) with MNT_DETACH: out of sight at once, gone when nobody uses it any more."""
-    _check(_libc.umount2(os.fsencode(target), 2), f"{target} cannot be unmounted")
-
-
 def become_subreaper() -> None:
     """Let orphaned descendants become children of this process, so that it can take leave of them."""
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "orphans cannot be adopted")
@@ -135,7 +130,7 @@ def _said(context: int) -> str:
 
 
 def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | None], namespace: int) -> None:
-    """Mount a block device with its owners mapped as by an open user namespace (``map_of_one``).
+    """Mount a block device with its owners mapped as by an open user namespace (``user_namespace``).
 
     Set-user-id programs and device files have no effect there, and reading changes no times. Needs Linux 5.12.
     """
@@ -168,10 +163,11 @@ def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | 
         os.close(mounted)
 
 
-def map_of_one(owner: int, user: int) -> int:
-    """An open user namespace for ``mount_as``: what belongs to ``owner`` on a disk belongs to ``user`` here.
+def user_namespace(users: Mapping[int, int]) -> int:
+    """An open user namespace in which the user and the group N are ``users[N]`` outside, and there are no others.
 
-    In both directions; no other owner can be told apart there, nor be given to a file.
+    For ``mount_as``: what belongs to N on a disk belongs to ``users[N]`` here, in both directions; no other owner can
+    be told apart there, nor be given to a file. It lasts as long as the descriptor, or a process or mount with it.
     """
     # Not by os.fork: that would run what libraries do in a fork, with descriptors that this process may have closed.
     child = _in_clone.syscall(ctypes.c_long(_SYS_CLONE[os.uname().machine]), CLONE_NEWUSER | signal.SIGCHLD, 0, 0, 0, 0)
@@ -184,7 +180,8 @@ def map_of_one(owner: int, user: int) -> int:
         raise OSError(code, f"a user namespace cannot be had: {os.strerror(code)}")
     try:
         for name in ("uid_map", "gid_map"):
-            Path(f"/proc/{child}/{name}").write_text(f"{owner} {user} 1")
+            lines = (f"{inside} {outside} 1\n" for inside, outside in users.items())
+            Path(f"/proc/{child}/{name}").write_text("".join(lines))
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.kill(child, signal.SIGKILL)

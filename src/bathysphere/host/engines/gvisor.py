@@ -17,7 +17,7 @@ import resource
 import shutil
 from pathlib import Path
 
-from bathysphere.host import user_namespaces
+from bathysphere.host import syscalls
 from bathysphere.host.engines import gvisor_stat
 from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.engines.bubblewrap import INSIDE_UID, BubblewrapSandbox
@@ -26,11 +26,8 @@ from bathysphere.host.processes import Identity, Launch, Process, launch
 
 log = logging.getLogger(__name__)
 
-KEEPER_OFFSET = 1 << 27
-"""The user that runs gVisor for a container is the container's own user id plus this."""
-
 _KEEPER = 0
-"""That user, as gVisor sees itself."""
+"""The user that runs gVisor for a container, as it sees itself."""
 
 _PYTHONS = ("usr/bin/python3.11", "usr/local/bin/python3.11", "usr/bin/python3", "usr/local/bin/python3")
 
@@ -189,7 +186,7 @@ class Gvisor:
         _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         namespace = None
         try:
-            namespace = user_namespaces.make({_KEEPER: identity.uid + KEEPER_OFFSET, INSIDE_UID: identity.uid})
+            namespace = syscalls.user_namespace({_KEEPER: identity.keeper, INSIDE_UID: identity.uid})
             with spec.group.entrances() if spec.group else contextlib.nullcontext(()) as join:
                 pid = launch(
                     Launch(
