@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from bathysphere.containers.containers import Containers
+from bathysphere.containers.host import Command as ContainerCommand
 from bathysphere.containers.host import HostUnavailable, SandboxFailed
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
 from bathysphere.host.engines.gvisor import Gvisor
 from bathysphere.host.engines.gvisor_release import Release
+from bathysphere.settings import Settings
+from bathysphere.store import workspaces
+from bathysphere.store.blobs_local import LocalBlobs
+from bathysphere.store.database import Database
 
 from .conftest import ROOT, Container, MakeHost, groups_left, processes_of, wait_for_end
 from .test_placing import daemon_of
@@ -131,3 +137,21 @@ def test_the_newest_runsc_is_taken(tmp_path: Path) -> None:
 def test_no_runsc_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="apt install runsc"):
         Release.newest((str(tmp_path),))
+
+
+async def test_a_workspace_has_its_own_engine(make_host: MakeHost, tmp_path: Path) -> None:
+    if not ROOT:
+        return
+    host = make_host()
+    database = await Database.open(tmp_path / "data")
+    blobs = LocalBlobs(tmp_path / "blobs", reserve_bytes=0)
+    containers = Containers(database, blobs, host, Settings())
+    try:
+        guarded, plain = [await workspaces.named(database, name) for name in ("strangers", "lab")]
+        assert await workspaces.set_engine(database, "strangers", "gvisor")
+        made = await containers.create(guarded.id)
+        assert (await made.run(ContainerCommand("bash", KERNEL, 30))).stdout == GVISOR
+        made = await containers.create(plain.id)
+        assert (await made.run(ContainerCommand("bash", KERNEL, 30))).stdout != GVISOR
+    finally:
+        await database.close()

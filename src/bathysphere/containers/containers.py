@@ -13,7 +13,7 @@ from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
 from bathysphere.settings import Settings
 from bathysphere.store import containers as rows
-from bathysphere.store import files
+from bathysphere.store import files, workspaces
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
@@ -56,7 +56,7 @@ class Containers:
         except DatabaseFull as error:
             raise DiskFull("The server's disk is full. Its operator has to make room.") from error
         try:
-            await self._host.create(row.id)
+            await self._host.create(row.id, await workspaces.engine(self._database, workspace_id))
         except BaseException:
             await self.discard(row.id)
             raise
