@@ -184,7 +184,25 @@ async def devices(subject: Subject) -> None:
     )
     same(seen.stdout, "4\n4\nfull\nthere\n")
     harmless = set(
-        ["console", "core", "fd", "full", "fuse", "net", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"]
+        [
+            "console",
+            "core",
+            "fd",
+            "full",
+            "fuse",
+            "net",
+            "null",
+            "ptmx",
+            "pts",
+            "random",
+            "shm",
+            "stderr",
+            "stdin",
+            "stdout",
+            "tty",
+            "urandom",
+            "zero",
+        ]
     )
     names = (await subject.python("import os\nprint(*os.listdir('/dev'))")).stdout.split()
     expect(set(names) <= harmless, names)
