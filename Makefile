@@ -1,6 +1,8 @@
 # Everything a newcomer needs: `make demo` and `make test`. What they need, they install into .venv, the package
 # manager's packages through sudo where you are not root, and the container image, once.
-PYTHON ?= python3.11
+# The first that there is and that is new enough.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -10,8 +12,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
 
-serve: image ## the server on http://127.0.0.1:8321
-	@$(BIN)/bathysphere serve
+serve: image ## the server on http://127.0.0.1:8321, or as ARGS="--port ..." say
+	@$(BIN)/bathysphere serve $(ARGS)
 
 test: image $(VENV)/dev.done ## every test
 	@./scripts/system-packages curl=curl jq=jq runsc=runsc
@@ -40,7 +42,7 @@ system:
 	@./scripts/system-packages
 
 $(VENV)/bin/python:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (or: make PYTHON=/path/to/python3.11)"; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.11 or newer is needed (make PYTHON=/path/to/it)"; exit 1; }
 	@echo "Making a Python environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) || { ./scripts/system-packages python3-venv && $(PYTHON) -m venv --clear $(VENV); }
 

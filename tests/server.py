@@ -57,7 +57,17 @@ class Server:
 
     @property
     def pid(self) -> int:
-        return self.process.pid
+        """The process that speaks HTTP. Started as root, it is the child of the keeper, which stays root."""
+        if os.geteuid() != 0:
+            return self.process.pid
+        keeper = self.process.pid
+        (child,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+        return int(child)
+
+    def kill(self) -> None:
+        """SIGKILL for the process that speaks HTTP; returns when the server's command has ended."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.process.wait()
 
     def output(self) -> str:
         """What the server has printed so far."""

@@ -31,9 +31,13 @@ def test_without_a_file_the_documented_limits_hold() -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[sandbox]\nmemmory_bytes = 1", "sandbox.memmory_bytes"),
+        ("[sandbox]\nmemmory_bytes = 1", r"sandbox\.memmory_bytes: there is no such key; did you mean memory_bytes\?"),
+        ("[sandbx]\ncpus = 1", r"sandbx: there is no such key; did you mean sandbox\?"),
+        ("[other]\ncpus = 1", "other: there is no such key$"),
+        ('[models]\nbackend = "demo"', r"write \[\[models\]\]"),
+        ('[[models]]\nbackend = "demo"\nurl = "x"', r"\[\[models\]\] entry 1: url: there is no such key"),
         ("[sandbox]\nmemory_bytes = -1", "sandbox.memory_bytes"),
-        ('[[models]]\nmatch = "*"\nbackend = "oracle"', "models.0.backend"),
+        ('[[models]]\nmatch = "*"\nbackend = "oracle"', r"\[\[models\]\] entry 1: backend: input should be"),
         ("[sandbox", "not valid TOML"),
         ("[host]\nengine = 'none'", "host.engine"),
     ],
@@ -64,4 +68,6 @@ def test_every_setting_is_documented_with_its_default(name: str, table: type[Bas
 
 
 def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()  # as TOML has it
     return "none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -30,6 +32,14 @@ def default_data_directory() -> Path:
     # The XDG specification has relative paths ignored.
     share = Path(os.environ.get("XDG_DATA_HOME", ""))
     return (share if share.is_absolute() else Path.home() / ".local" / "share") / "bathysphere" / "data"
+
+
+def store_directory(data: Path) -> Path:
+    """Where the database and the files are below a data directory: the server's own part of it.
+
+    What lies beside it belongs to the host daemon, which may be root when the server is not.
+    """
+    return data / "store"
 
 
 class SettingsError(Exception):
@@ -56,6 +66,12 @@ class SandboxLimits(_Table):
 
 
 EngineName = Literal["bubblewrap", "gvisor"]
+GuaranteeName = Literal[
+    "ordinary user", "system call filter", "no network", "own processes", "nothing of the host", "read-only image",
+    "no core dumps", "own user id", "own view of the image", "own terminals", "memory limit", "processor limit",
+    "process limit", "disk limit",
+]  # fmt: skip
+"""What a container is kept to, and what `bathysphere doctor` tries (docs/security.md)."""
 
 
 class HostSettings(_Table):
@@ -70,6 +86,9 @@ class HostSettings(_Table):
     sync: bool = Field(default=True, description="a call is answered when what it wrote survives a loss of power")
     first_uid: int = Field(default=1_879_048_192, ge=65536, description="first of the sandboxes' user ids")
     uid_count: int = Field(default=65536, ge=1)
+    waive: tuple[GuaranteeName, ...] = Field(
+        default=(), description="guarantees without which the server is to start all the same"
+    )
     server_uid: int = Field(
         default=1_879_048_191, ge=1, description="whom the server runs as when it is started by root"
     )
@@ -79,6 +98,9 @@ class ContainerSettings(_Table):
     """Containers as clients see them."""
 
     lifetime_days: float = Field(default=30.0, gt=0)
+    grace_days: float = Field(default=7.0, ge=0, description="after its expiry a container's disk stays this long")
+    record_days: float = Field(default=90.0, ge=0, description="after its end the record of its calls stays this long")
+    record_commands: bool = Field(default=True, description="the record holds the commands' text, not only its hash")
 
 
 class TurnSettings(_Table):
@@ -144,5 +166,23 @@ class Settings(_Table):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            lines = [f"  {_complaint(found)}" for found in error.errors()]
             raise SettingsError(f"{path} holds settings that cannot be used:\n" + "\n".join(lines)) from error
+
+
+def _complaint(found: ErrorDetails) -> str:
+    """What pydantic found, in the words of who writes TOML."""
+    place = found["loc"]
+    if place == ("models",):
+        return "models: write [[models]], with two brackets, above each entry"
+    table: type[BaseModel] = Settings
+    shown = ".".join(map(str, place))
+    if place[0] == "models" and len(place) > 1 and isinstance(place[1], int):
+        table = ModelSettings
+        shown = f"[[models]] entry {place[1] + 1}: {'.'.join(map(str, place[2:]))}"
+    elif len(place) > 1:
+        table = type(Settings.model_fields[str(place[0])].default)
+    if found["type"] == "extra_forbidden":
+        near = get_close_matches(str(place[-1]), table.model_fields, n=1)
+        return f"{shown}: there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{shown}: {found['msg'][0].lower()}{found['msg'][1:]}"

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bathysphere.cli.keys import keys
-from bathysphere.settings import default_data_directory
+from bathysphere.settings import default_data_directory, store_directory
 from bathysphere.store import keys as store
 from bathysphere.store.database import Database
 from bathysphere.store.keys import Identity
@@ -21,7 +21,7 @@ def run(*arguments: str) -> Result:
 
 def authenticated(data: Path, secret: str) -> Identity | None:
     async def ask() -> Identity | None:
-        database = await Database.open(data)
+        database = await Database.open(store_directory(data))
         try:
             return await store.authenticate(database, secret)
         finally:
@@ -59,13 +59,22 @@ def test_list_shows_keys_but_no_secrets_and_disable_closes_one(tmp_path: Path) -
 
 
 def test_mistakes_are_explained(tmp_path: Path) -> None:
-    unknown = run("disable", "--data", str(tmp_path), "apikey_unknown")
-    assert (unknown.exit_code, unknown.stdout) == (1, "")
-    assert "There is no key apikey_unknown" in unknown.stderr
     nameless = run("create", "--data", str(tmp_path), "--name", "")
     assert (nameless.exit_code, nameless.stdout) == (1, "")
     assert "cannot be empty" in nameless.stderr
     assert "no keys yet" in run("list", "--data", str(tmp_path)).stderr
+    unknown = run("disable", "--data", str(tmp_path), "apikey_unknown")
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "There is no key apikey_unknown" in unknown.stderr
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("disable", "apikey_unknown")])
+def test_only_what_makes_a_key_makes_a_data_directory(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    missing = run(*arguments, "--data", str(tmp_path / "typo"))
+    assert missing.exit_code == 1 and f"There is no data directory {tmp_path / 'typo'}" in missing.stderr
+    other = run(*arguments, "--data", str(tmp_path))
+    assert other.exit_code == 1 and f"{tmp_path} is no data directory" in other.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_data_directory_is_found_in_the_usual_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -89,8 +89,7 @@ def test_a_killed_server_comes_back_to_its_containers(lingering: Server) -> None
     request = InBackground(lingering, question(bash(LONG), container=container))
     sleeper = sleeping(lingering)
 
-    lingering.process.kill()
-    lingering.process.wait()
+    lingering.kill()
     assert isinstance(request.result(), OSError)
     assert gone(lingering, sleeper), "a command that nobody waits for is ended"
     assert daemon in lingering.processes(), "the host lives on"
@@ -135,8 +134,7 @@ def test_a_killed_server_leaves_a_host_that_ends_by_itself(tmp_path: Path) -> No
     with running_server(tmp_path) as server:
         kept_container(server)
         daemon = server.daemon_pid()
-        server.process.kill()
-        server.process.wait()
+        server.kill()
         assert gone(server, daemon)
         assert server.processes() == {}
         start_again(server)

@@ -22,7 +22,7 @@ from tests.server import Server
 
 def containers(server: Server) -> set[str]:
     """Containers that the server knows of."""
-    with closing(sqlite3.connect(server.data / "bathysphere.sqlite3")) as database:
+    with closing(sqlite3.connect(server.data / "store" / "bathysphere.sqlite3")) as database:
         return {name for (name,) in database.execute("SELECT id FROM containers WHERE deleted_at IS NULL")}
 
 

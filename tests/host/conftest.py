@@ -170,7 +170,9 @@ def group_of(data: Path) -> str:
 
 def groups_left(data: Path) -> list[Path]:
     """The control groups that exist for a data directory."""
-    return [path for path in Path("/sys/fs/cgroup").rglob(group_of(data)) if path.is_dir()]
+    name = group_of(data)
+    # Groups of others come and go meanwhile, which this walk does not mind.
+    return [Path(place, name) for place, folders, _files in os.walk("/sys/fs/cgroup") if name in folders]
 
 
 def processes_of(data: Path) -> list[int]:

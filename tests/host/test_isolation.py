@@ -28,7 +28,7 @@ async def test_has_a_user_id_of_its_own_on_the_host(container: Container, other:
     owners = []
     for one in (container, other):
         seconds = 1_000_000 + int.from_bytes(os.urandom(3))
-        await one.bash(f"sleep {seconds} > /dev/null 2>&1 &")
+        await one.bash(f"sleep {seconds} > /dev/null 2>&1 & until grep -q sleep /proc/$!/cmdline; do :; done")
         (process,) = (path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if is_of(path, seconds))
         owners.append(process.stat().st_uid)
     if ROOT:

@@ -68,14 +68,14 @@ async def test_handles_end_with_the_next_command(container: Container) -> None:
 
 
 async def test_too_many_and_too_large(container: Container) -> None:
-    seen = await container.bash("cd $OUTPUT_DIR; touch 1 2 3 4 5 6 7; truncate -s 1T large")
+    seen = await container.bash("cd $OUTPUT_DIR; touch 1 2 3 4 5 6 7; truncate -s 1G large")
     assert names(seen) == ["1", "2", "3", "4", "5"]
     assert [(file.name, file.reason) for file in seen.finished.left_out] == [
         ("6", "too_many"),
         ("7", "too_many"),
         ("large", "too_large"),
     ]
-    assert seen.finished.left_out[2].size_bytes == 1 << 40
+    assert seen.finished.left_out[2].size_bytes == 1 << 30
     assert seen.finished.left_out[2].in_output_directory
 
 

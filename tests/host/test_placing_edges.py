@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -26,21 +27,28 @@ while True:
             except OSError:
                 os.symlink("/etc/passwd", ".other")
             os.replace(".other", name)
-            pathlib.Path("/tmp/swapped").touch()
             raise SystemExit
 """
 
 
-async def test_an_upload_that_is_exchanged_on_its_way(container: Container, data: Path) -> None:
+def running(argument: str) -> bool:
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if argument.encode() in process.read_bytes().split(b"\0"):
+                return True
+    return False
+
+
+async def test_an_upload_that_is_exchanged_on_its_way(container: Container) -> None:
     await container.place("swapper.py", SWAPPER)
     await container.bash(
-        "python3 $INPUT_DIR/swapper.py > /dev/null 2>&1 & until [ -e /tmp/ready ]; do sleep 0.01; done"
+        f"python3 $INPUT_DIR/swapper.py {container.name} > /dev/null 2>&1 & "
+        "until [ -e /tmp/ready ]; do sleep 0.01; done"
     )
-    swapped = data / "host" / "disks" / container.name / "tmp" / "swapped"
 
     async def content() -> AsyncGenerator[bytes, None]:
         yield b"x" * 5
-        while not swapped.exists():
+        while running(container.name):  # it ends when it has swapped
             await asyncio.sleep(0.01)
         yield b"x" * 5
 

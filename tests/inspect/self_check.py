@@ -16,12 +16,12 @@ from inspect_ai.util._sandbox import self_check
 from inspect_ai.util._sandbox.self_check import *  # noqa: F403
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from container_environment import ContainerEnvironment, environment  # noqa: E402
+from container_environment import ContainerEnvironment, environment
 
-from bathysphere.containers.local import LocalHost  # noqa: E402
-from bathysphere.image.definition import Definition  # noqa: E402
-from bathysphere.image.image import find  # noqa: E402
-from bathysphere.settings import Settings  # noqa: E402
+from bathysphere.containers.local import LocalHost
+from bathysphere.image.definition import Definition
+from bathysphere.image.image import find
+from bathysphere.settings import Settings
 
 ENGINES = ("bubblewrap", "gvisor") if os.geteuid() == 0 else ("bubblewrap",)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from bathysphere.cli.doctor import doctor
 from bathysphere.cli.models import models as command
+from bathysphere.cli.serve import serve
 from bathysphere.models.base import SampleRequest, UpstreamMessage
 from bathysphere.models.configured import ConfiguredModels
 from bathysphere.models.demo import DemoModel
@@ -44,7 +48,7 @@ async def test_the_first_match_wins() -> None:
     assert isinstance(other, PromptedTools) and choice.backend == "openai"
     assert isinstance(models.choose("demo")[0], DemoModel)
     assert models.names() == ["demo"], "only names that reach what they promise are listed"
-    assert "models.0" in models.describe()[0] and "claude-opus-* -> anthropic at http" in models.describe()[0]
+    assert "entry 1" in models.describe()[0] and "claude-opus-* -> anthropic at http" in models.describe()[0]
     with pytest.raises(NotFound, match=r"^model: gpt-9 \(this server knows: claude-opus-\*, claude-\*, demo\)$"):
         models.choose("gpt-9")
     await models.close()
@@ -82,11 +86,18 @@ async def test_the_usual_key_is_not_sent_to_another_address(upstream: ScriptedUp
         (entry("*", "anthropic"), "no key for api.anthropic.com"),
         (entry("*", "openai"), "neither a key"),
         (entry("*", "openai", base_url="localhost:11434"), "must begin with http"),
+        (entry("*", "bedrock", api_key_env="K"), "set region in this entry, or AWS_REGION"),
+        (entry("*", "vertex", api_key_env="K"), "set region in this entry, or CLOUD_ML_REGION"),
     ],
 )
-async def test_what_cannot_work_is_refused_at_the_start(made: ModelSettings, why: str) -> None:
+async def test_what_cannot_work_is_refused_at_the_start(
+    made: ModelSettings, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "CLOUD_ML_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match=why):
-        await ConfiguredModels.open([made], {})
+        await ConfiguredModels.open([made], {"K": "key"})
 
 
 @pytest.mark.parametrize(
@@ -133,6 +144,45 @@ async def test_this_server_is_never_its_own_upstream(upstream: ScriptedUpstream)
     models = await ConfiguredModels.open([], variables, own_port=upstream.port, local_ports=ports)
     assert models.choices[0].backend == "demo"
     assert "points to this server itself" in models.looked[0]
+
+
+async def test_addresses_on_this_machine_that_do_not_answer_are_named(closed_port: int) -> None:
+    with ScriptedUpstream() as server:
+        here, gone = server.openai_url, f"http://localhost:{closed_port}/v1"
+        elsewhere = "https://192.0.2.1/v1"
+        table = [entry(name, "openai", base_url=url) for name, url in (("a", here), ("b", gone), ("c", elsewhere))]
+        models = await ConfiguredModels.open(table, {})
+        assert await models.silent() == [f"nothing answers at {gone} yet"]
+        await models.close()
+
+
+SDKS = "import sys; print(*sorted({'anthropic', 'openai'} & set(sys.modules)))"
+
+
+@pytest.mark.parametrize(
+    ("table", "imported"),
+    [('backend="demo"', ""), ('backend="openai", base_url="http://127.0.0.1:9"', "openai")],
+)
+def test_only_the_sdk_that_an_entry_needs_is_imported(table: str, imported: str) -> None:
+    program = (
+        "import asyncio, bathysphere.api.server\n"
+        "from bathysphere.models.configured import ConfiguredModels\n"
+        "from bathysphere.settings import ModelSettings\n"
+        f"asyncio.run(ConfiguredModels.open([ModelSettings({table})], {{}}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program + SDKS], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == imported
+
+
+def test_the_command_reads_the_file_that_serve_would_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bathysphere.toml").write_text('[[models]]\nmatch = "only-this"\nbackend = "demo"\n')
+    shown = CliRunner().invoke(command, [])
+    assert "only-this -> demo" in shown.output and str(tmp_path / "bathysphere.toml") in shown.output
+    (tmp_path / "bathysphere.toml").write_text("[[models]")
+    for program in (command, doctor, serve):
+        refused = CliRunner().invoke(program, [])
+        assert refused.exit_code == 1 and "not valid TOML" in refused.output
 
 
 def test_the_command_prints_the_table_and_looks_names_up(tmp_path: Path) -> None:

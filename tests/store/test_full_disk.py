@@ -48,19 +48,6 @@ async def test_what_is_there_can_still_be_used(full: Any) -> None:
     assert await keys.authenticate(database, secret) is not None
 
 
-async def test_a_use_that_cannot_be_recorded_is_a_use_all_the_same(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The row is longer than before where its time was not set at all, so even this may need room."""
-    database, _, container, _ = full
-    original = database.writing
-
-    def always_full() -> Any:
-        raise DatabaseFull("The disk of the data directory is full; make room on it.")
-
-    monkeypatch.setattr(database, "writing", always_full)
-    await containers.touch(database, container.id)
-    monkeypatch.setattr(database, "writing", original)
-
-
 async def test_what_is_reserved_of_the_disk_is_not_taken(tmp_path: Path) -> None:
     blobs = await LocalBlobs.open_folder(tmp_path / "blobs", reserve_bytes=1 << 60)
     with pytest.raises(BlobStoreFull):

@@ -16,13 +16,16 @@ from bathysphere.containers.host import (
     EditorFailed,
     EditorOutcome,
     Finished,
+    HostedContainer,
     HostError,
     HostStatus,
     OutputChunk,
     OutputFile,
     Viewed,
 )
+from bathysphere.containers.recording import Actor, Recorder
 from bathysphere.models.base import SampleRequest
+from bathysphere.store.audit import Call
 from bathysphere.wire.blocks import TextBlock, ToolUseBlock
 from bathysphere.wire.events import (
     ContentBlockDelta,
@@ -135,6 +138,18 @@ class TableHost:
     async def place(self, container_id: str, filename: str, size_bytes: int, content: Any) -> None:
         pass
 
+    async def read_path(self, container_id: str, path: str) -> AsyncGenerator[int | bytes, None]:
+        yield 0
+
+    async def write_path(self, container_id: str, path: str, content: Any) -> int:
+        return 0
+
+    async def fork(self, container_id: str, new_id: str) -> None:
+        pass
+
+    async def list(self) -> list[HostedContainer]:
+        return []
+
     async def status(self) -> HostStatus:
         return HostStatus("table", False, "", 0)
 
@@ -142,14 +157,18 @@ class TableHost:
         pass
 
 
-def container(host: TableHost, stored: list[OutputFile] | None = None) -> Container:
+def container(host: TableHost, stored: list[OutputFile] | None = None, calls: list[Call] | None = None) -> Container:
+    """A container of ``host``; the files and calls that it records end up in the lists."""
+
     async def store_output(file: OutputFile, content: Any) -> str:
         async for _ in content:
             pass
         (stored if stored is not None else []).append(file)
         return f"file_{file.name}"
 
-    return Container("container_1", datetime(2026, 12, 1, tzinfo=UTC), host, store_output)
+    record = [] if calls is None else calls
+    recorder = Recorder("container_1", Actor("wrkspc_1"), record.append, lambda: None)
+    return Container("container_1", datetime(2026, 12, 1, tzinfo=UTC), host, store_output, recorder)
 
 
 VIEWED = Viewed(file_type="text", content="a\nb", num_lines=2, start_line=1, total_lines=2)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from bathysphere import __version__
-from bathysphere.api import files, messages
+from bathysphere.api import container_files, container_run, containers, files, messages, openapi
 from bathysphere.api.body_limit import BodyLimit
 from bathysphere.api.errors import install
 from bathysphere.api.services import Services
@@ -17,7 +17,7 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
-    It answers the Messages and Files APIs, and ``GET /health`` without a key.
+    It answers the Messages, Files and Containers APIs, and ``GET /health`` without a key.
     """
 
     @asynccontextmanager
@@ -26,12 +26,22 @@ def create_app(services: Services) -> FastAPI:
         yield
 
     # No pages without a key: those of FastAPI also load scripts from elsewhere.
-    app = FastAPI(title="bathysphere", version=__version__, lifespan=lifespan, openapi_url=None)
+    app = FastAPI(
+        title="bathysphere",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.state.services = services
     app.include_router(messages.router)
     app.include_router(files.router)
+    for part in (containers, container_run, container_files, openapi):
+        app.include_router(part.router)
     app.add_api_route("/health", _health, methods=["GET"])
-    app.add_middleware(BodyLimit, limit_bytes=services.settings.limits.request_bytes, streamed=("/v1/files",))
+    app.add_middleware(
+        BodyLimit, limit_bytes=services.settings.limits.request_bytes, streamed=f"/v1/files|{container_files.STREAMED}"
+    )
     install(app)
     return app
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,14 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class BodyLimit:
     """ASGI middleware for every path but the uploads, which are streamed and have a bound of their own."""
 
-    def __init__(self, app: ASGIApp, limit_bytes: int, streamed: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, limit_bytes: int, streamed: str) -> None:
+        """``streamed`` is a regular expression for the paths of uploads."""
         self.app = app
         self.limit_bytes = limit_bytes
-        self.streamed = streamed
+        self.streamed = re.compile(streamed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Reading more than the limit raises an HTTPException with status 413."""
-        if scope["type"] != "http" or scope["path"] in self.streamed:
+        if scope["type"] != "http" or self.streamed.fullmatch(scope["path"]):
             await self.app(scope, receive, send)
             return
         read = 0

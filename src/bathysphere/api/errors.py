@@ -58,6 +58,12 @@ def error_headers(error: ApiError) -> dict[str, str]:
     return headers
 
 
+def log_failure(error: ApiError, request: str | None) -> None:
+    """A line in the server's log for what its operator may have to mend: any status of 500 or more."""
+    if error.status >= 500:
+        _log.warning("%s: %d %s: %s", request, error.status, error.type, error.reason)
+
+
 def invalid_request(errors: Sequence[ErrorDetails] | Sequence[Mapping[str, Any]]) -> InvalidRequest:
     """What pydantic found, in the protocol's words: ``messages.0.content: Field required``, joined by ``; ``."""
     shown = list(dict.fromkeys(_described(error) for error in errors))
@@ -95,6 +101,7 @@ def _cut(text: str, characters: int) -> str:
 
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
+    log_failure(error, request_id(request.scope))
     return error_response(error, request.scope)
 
 

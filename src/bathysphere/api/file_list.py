@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import Final
 
@@ -12,11 +10,11 @@ from pydantic import BaseModel
 from starlette.datastructures import QueryParams
 
 from bathysphere.api.betas import betas
+from bathysphere.api.page_tokens import read_token, token
 from bathysphere.api.services import Storage
 from bathysphere.store import files
-from bathysphere.store.files import File, Page, Position
+from bathysphere.store.files import Page, Position
 from bathysphere.store.keys import Identity
-from bathysphere.store.timestamps import from_microseconds, to_microseconds
 from bathysphere.wire.errors import InvalidRequest
 from bathysphere.wire.files import (
     FILES_BETA,
@@ -32,8 +30,6 @@ from bathysphere.wire.files import (
 )
 from bathysphere.wire.ids import ID_PATTERN
 
-_PAGE: Final = "page_"
-_TOKEN_TEXT: Final = re.compile(r"([0-9]{1,18}):([a-z]+_[A-Za-z0-9_-]{1,120})", re.ASCII)
 _LIMIT_TEXT: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _SHOWN_ID: Final = 100
 
@@ -116,30 +112,13 @@ def _shaped(page: Page, *, old: bool, both: bool, forward: bool) -> BaseModel:
         return FileListBeta(data=shown, has_more=page.more, first_id=first, last_id=last)
     data = [FileMetadata.model_validate(file, from_attributes=True) for file in page.files]
     # Tokens lead to older files only. A page that was reached backwards has older ones behind it for certain.
-    following = _token(page.files[-1]) if page.files and (page.more or not forward) else None
+    following = (
+        token(page.files[-1].created_at, page.files[-1].id) if page.files and (page.more or not forward) else None
+    )
     if both:
         return FileListManagedAgents(data=data, next_page=following, has_more=page.more, first_id=first, last_id=last)
     return FileList(data=data, next_page=following)
 
 
-def _token(last: File) -> str:
-    """Where the next page begins: behind this file, whether or not it still exists by then."""
-    text = f"{to_microseconds(last.created_at)}:{last.id}"
-    return _PAGE + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _position(token: str | None) -> Position | None:
-    if token is None:
-        return None
-    encoded = token.removeprefix(_PAGE)
-    try:
-        text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    found = _TOKEN_TEXT.fullmatch(text)
-    if not token.startswith(_PAGE) or found is None:
-        raise InvalidRequest("page: not a page of this list; use the `next_page` of the page before")
-    try:
-        return Position(from_microseconds(int(found[1])), found[2])
-    except OverflowError as error:
-        raise InvalidRequest("page: not a page of this list; use the `next_page` of the page before") from error
+def _position(page: str | None) -> Position | None:
+    return None if page is None else Position(*read_token(page))

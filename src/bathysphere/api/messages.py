@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-import anyio
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.requests import ClientDisconnect
 
-from bathysphere.api.auth import Caller, ProtectedRoute
+from bathysphere.api.acting import Acting
+from bathysphere.api.auth import ProtectedRoute
+from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.request_id import request_id
 from bathysphere.api.services import Services, Serving
 from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
 from bathysphere.containers.container import Container
 from bathysphere.containers.containers import upload_failed
 from bathysphere.containers.host import HostError
+from bathysphere.containers.recording import Actor
 from bathysphere.models.base import HOP_HEADER
 from bathysphere.store import files
 from bathysphere.turn.checks import check
@@ -29,7 +29,6 @@ from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.events import MessageDelta, StreamEvent
 from bathysphere.wire.message import Container as WireContainer
-from bathysphere.wire.message import Message
 from bathysphere.wire.requests import MessagesRequest
 
 router = APIRouter(route_class=ProtectedRoute)
@@ -38,7 +37,7 @@ _FORWARDED: Final = ("anthropic-version", "anthropic-beta")
 
 
 @router.post("/v1/messages")
-async def create_message(request: Request, body: MessagesRequest, serving: Serving, caller: Caller) -> Response:
+async def create_message(request: Request, body: MessagesRequest, serving: Serving, acting: Acting) -> Response:
     """Sample a message, with code execution where the model asks for it; streamed when ``stream`` is true."""
     if HOP_HEADER in request.headers:
         raise InvalidRequest(
@@ -47,7 +46,7 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         )
     checked = check(body)
     model, _ = serving.models.choose(body.model)
-    opened = await _Opened.prepare(serving, caller.workspace_id, body)
+    opened = await _Opened.prepare(serving, acting, body)
     turn = Turn(
         body,
         checked,
@@ -63,51 +62,31 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
         await stream.begin()
         return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
-    message = await _unless_gone(request, fold(events))
+    message = await unless_gone(request, fold(events))
     return JSONResponse(message.wire())
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Message]) -> Message:
-    """The outcome of the work, which is ended when the client goes away. Raises ClientDisconnect then."""
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    working, waiting = asyncio.create_task(work), asyncio.create_task(gone())
-    try:
-        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientDisconnect
-    finally:
-        for task in (working, waiting):
-            task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 class _Opened:
     """The turn's container: the one that the request names, or one made when it is first needed."""
 
-    def __init__(self, serving: Services, workspace_id: str, container: Container | None) -> None:
+    def __init__(self, serving: Services, actor: Actor, container: Container | None) -> None:
         self._serving = serving
-        self._workspace_id = workspace_id
+        self._actor = actor
         self._container = container
         self._made: Container | None = None
         self.filenames: dict[str, str] = {}
 
     @classmethod
-    async def prepare(cls, serving: Services, workspace_id: str, body: MessagesRequest) -> _Opened:
+    async def prepare(cls, serving: Services, actor: Actor, body: MessagesRequest) -> _Opened:
         """Find the named container and bring the uploads into it.
 
         Raises ApiError when the container or a file can't be had: the turn has not begun then.
         """
         wanted = body.container.id if body.container is not None else None
-        container = None if wanted is None else await serving.containers.open(workspace_id, wanted)
-        opened = cls(serving, workspace_id, container)
+        container = None if wanted is None else await serving.containers.open(actor, wanted)
+        opened = cls(serving, actor, container)
         opened.filenames = await serving.containers.filenames(wanted)
-        missing = await _missing_uploads(serving, workspace_id, body, set(opened.filenames))
+        missing = await _missing_uploads(serving, actor.workspace_id, body, set(opened.filenames))
         if missing:
             try:
                 await serving.containers.place(await opened.open_for_upload(missing[0].filename), missing)
@@ -135,12 +114,12 @@ class _Opened:
     async def discard(self) -> None:
         """Remove the container if this request made it."""
         if self._made is not None:
-            await self._serving.containers.discard(self._made.id)
+            await self._serving.containers.discard(self._made)
 
     async def open(self) -> Container:
         """The container, made now if there is none yet. Raises HostError."""
         if self._container is None:
-            self._container = self._made = await self._serving.containers.create(self._workspace_id)
+            self._container = self._made = await self._serving.containers.create(self._actor)
         return self._container
 
     async def open_for_upload(self, filename: str) -> Container:

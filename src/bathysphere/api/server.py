@@ -15,12 +15,15 @@ import uvloop
 
 from bathysphere.api.app import create_app
 from bathysphere.api.services import Services
+from bathysphere.containers import lifecycle
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.local import LocalHost
+from bathysphere.host.configuration import Configuration
+from bathysphere.host.spawning import spawn
 from bathysphere.image.definition import Definition
 from bathysphere.image.image import Image
 from bathysphere.models.configured import ConfiguredModels
-from bathysphere.settings import Settings
+from bathysphere.settings import Settings, store_directory
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.sweep import sweep
@@ -35,37 +38,47 @@ _KEEP_ALIVE_SECONDS = 75
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, data: Path, image: Image, own_port: int | None = None
+    settings: Settings,
+    data: Path,
+    image: Image,
+    own_port: int | None = None,
+    spawn: Callable[[Configuration], None] = spawn,
 ) -> AsyncIterator[Services]:
     """Open everything a server is made of; the host daemon is started or, if one runs, adopted.
 
-    ``own_port`` is where the server will listen, so that it is not taken for an upstream.
+    ``own_port`` is where the server will listen, so that it is not taken for an upstream; ``spawn`` starts a daemon.
 
     Raises SettingsError, DatabaseError and HostError, with what to do. Leaving it stops the daemon and its
     sandboxes; what containers hold stays on disk.
     """
+    store = store_directory(data)
     async with AsyncExitStack() as stack:
         models = await ConfiguredModels.open(settings.models, own_port=own_port)
         stack.push_async_callback(models.close)
-        database = await Database.open(data)
+        database = await Database.open(store)
         stack.push_async_callback(database.close)
-        blobs = await LocalBlobs.open_folder(data / "blobs", settings.limits.reserve_bytes)
-        sweeping = asyncio.create_task(_sweep_hourly(database, blobs))
+        blobs = await LocalBlobs.open_folder(store / "blobs", settings.limits.reserve_bytes)
+        sweeping = asyncio.create_task(_hourly("expired and abandoned files", lambda: sweep(database, blobs)))
         stack.callback(sweeping.cancel)
-        host = LocalHost(data, settings, image.root, Definition.load().environment)
+        host = LocalHost(data, settings, image.root, Definition.load().environment, spawn)
         stack.push_async_callback(host.close, stop_host=True)
         await host.start()
         containers = Containers(database, blobs, host, settings)
+        stack.push_async_callback(containers.close)
+        ageing = asyncio.create_task(
+            _hourly("expired and lost containers", lambda: lifecycle.sweep(database, host, settings.containers))
+        )
+        stack.callback(ageing.cancel)
         yield Services(settings, database, blobs, host, models, containers)
 
 
-async def _sweep_hourly(database: Database, blobs: LocalBlobs) -> None:
+async def _hourly(what: str, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
-            await sweep(database, blobs)
+            await work()
         except Exception:
             # What a sweep could not remove, the next one will find again; serving goes on.
-            _log.exception("removing expired and abandoned files failed")
+            _log.exception("removing %s failed", what)
         await asyncio.sleep(_SWEEP_SECONDS)
 
 
@@ -90,31 +103,18 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.set_inheritable(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound
-
-
 def serve(
     settings: Settings,
     data: Path,
     image: Image,
     bound: socket.socket,
+    spawn: Callable[[Configuration], None],
     on_listening: Callable[[Services], Awaitable[None]],
 ) -> None:
     """Serve until SIGINT or SIGTERM; running turns have ten seconds to end. Raises as ``open_services``."""
 
     async def run() -> None:
-        async with open_services(settings, data, image, bound.getsockname()[1]) as services:
+        async with open_services(settings, data, image, bound.getsockname()[1], spawn) as services:
             config = uvicorn.Config(
                 create_app(services),
                 access_log=False,

@@ -10,9 +10,11 @@ from contextlib import aclosing
 from typing import Any, Final
 
 import anyio
+from pydantic import BaseModel
 
+from bathysphere.api.errors import log_failure
 from bathysphere.wire.errors import ApiError, ServerError
-from bathysphere.wire.events import Ping, StreamEvent, event_wire
+from bathysphere.wire.events import Ping, event_wire
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +44,13 @@ class EventStream:
     not change tasks; the client's side reads from a queue, and can time out to send a ping.
     """
 
-    def __init__(self, events: AsyncGenerator[StreamEvent, None], request_id: str | None, ping_seconds: float) -> None:
+    def __init__(self, events: AsyncGenerator[BaseModel, None], request_id: str | None, ping_seconds: float) -> None:
         self._events = events
         self._request_id = request_id
         self._ping_seconds = ping_seconds
-        self._queue: asyncio.Queue[StreamEvent | BaseException | None] = asyncio.Queue(_QUEUE)
+        self._queue: asyncio.Queue[BaseModel | BaseException | None] = asyncio.Queue(_QUEUE)
         self._task: asyncio.Task[None] | None = None
-        self._first: StreamEvent | None = None
+        self._first: BaseModel | None = None
 
     async def begin(self) -> None:
         """Start the turn and wait for its first event, though no longer than one ping's time.
@@ -79,7 +81,7 @@ class EventStream:
         else:
             await self._queue.put(None)
 
-    async def _next(self) -> StreamEvent | BaseException | None:
+    async def _next(self) -> BaseModel | BaseException | None:
         try:
             return await asyncio.wait_for(self._queue.get(), self._ping_seconds)
         except TimeoutError:
@@ -96,18 +98,20 @@ class EventStream:
         """The bytes of the response. Closing it early (the client has gone) ends the turn."""
         assert self._first is not None, "begin comes first"
         try:
-            item: StreamEvent | BaseException | None = self._first
+            item: BaseModel | BaseException | None = self._first
             while item is not None:
                 if isinstance(item, BaseException):
                     yield record("error", self._error(item))
                     return
-                yield record(item.type, event_wire(item))
+                data = event_wire(item)
+                yield record(data["type"], data)
                 item = await self._next()
         finally:
             await self._end()
 
     def _error(self, error: BaseException) -> dict[str, Any]:
         if isinstance(error, ApiError):
+            log_failure(error, self._request_id)
             return error.body(self._request_id)
         _log.error("request %s failed in mid-stream", self._request_id, exc_info=error)
         return ServerError("Internal server error").body(self._request_id)

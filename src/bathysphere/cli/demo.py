@@ -1,16 +1,17 @@
-"""``bathysphere demo``: the product in under a minute, through the official SDK."""
+"""``bathysphere demo``: the product in a few seconds, through the official SDK."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,64 +19,59 @@ import click
 from rich.console import Console
 from rich.rule import Rule
 
-from bathysphere.settings import default_data_directory
-from bathysphere.store import keys, workspaces
-from bathysphere.store.database import Database, DatabaseError
+from bathysphere.cli.program import program
+from bathysphere.image.image import find
 
 if TYPE_CHECKING:
     import anthropic
 
 _TOOL: Final[Any] = {"type": "code_execution_20250825", "name": "code_execution"}
-_MODEL: Final = "claude-sonnet-4-5"  # any name will do: the demo model answers to all of them
+_MODEL: Final = "claude-opus-5"  # any name will do: the demo model answers to all of them
 _END_SECONDS: Final = 60
-
-_CSV: Final = """\
-month,visitors,tickets,revenue
-2026-01,1820,1410,19740.50
-2026-02,2010,1602,22428.00
-2026-03,2555,2118,29652.00
-2026-04,3120,2671,37394.00
-2026-05,3398,2904,40656.00
-2026-06,4015,3560,49840.00
-2026-07,4870,4391,61474.00
-2026-08,4660,4127,57778.00
-2026-09,3544,3010,42140.00
-2026-10,2790,2288,32032.00
-"""
+_PROGRAM_LINES: Final = 8
+_RESULT_LINES: Final = 11
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Data directory of the server that is started.")
-def demo(data: Path | None) -> None:
+def demo() -> None:
     """Three conversations through the official SDK, against a server that is started for them."""
+    if find() is None:
+        raise click.ClickException(
+            f"There is no container image yet. Build it (once, some minutes) with: {program()} image build"
+        )
     console = Console(highlight=False, soft_wrap=True)
-    directory = (data or default_data_directory()).absolute()
     console.print(
         "[bold]bathysphere[/] runs the code that a model writes in a sealed container on this machine.\n"
         "You will see three conversations of the official [bold]anthropic[/] package with a server of your own.\n"
         "[yellow]No language model is connected:[/] the demo model only knows these examples. "
-        "The container, the code that runs in it and its results are real.\n"
+        "The container, the code that runs in it and its results are real.\n\n"
+        "[dim]Starting the server ...[/]"
     )
-    with _key(directory) as key, _server(directory) as url_of:
+    # Everything the server keeps is below this folder, and goes with it.
+    with (
+        tempfile.TemporaryDirectory(prefix="bathysphere-demo-", ignore_cleanup_errors=True) as folder,
+        _server(Path(folder)) as address,
+    ):
         import anthropic  # noqa: PLC0415 - takes a second or two, in which the server starts
 
-        with anthropic.Anthropic(api_key=key, base_url=url_of()) as client:
-            _play(console, directory, client)
+        url, key = address()
+        with anthropic.Anthropic(api_key=key, base_url=url) as client:
+            _play(console, client)
     console.print(
         "\nNext:\n"
-        "  make serve                the server, on http://127.0.0.1:8321; it prints a key\n"
-        "  README.md                 a client in Python, TypeScript and curl, and how to connect a real model\n"
-        "  .venv/bin/bathysphere --help\n",
+        "  make serve     the server, on http://127.0.0.1:8321, with two lines to paste where your client runs\n"
+        "  README.md      a client in Python, TypeScript and curl, and how to connect a real model\n"
+        f"  {program()} --help\n",
         markup=False,
     )
 
 
-def _play(console: Console, directory: Path, client: anthropic.Anthropic) -> None:
+def _play(console: Console, client: anthropic.Anthropic) -> None:
     console.print(Rule("1  A calculation"))
     _converse(console, client, "Calculate the mean and standard deviation of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]")
 
     console.print(Rule("2  A file goes in, a chart comes out"))
-    uploaded = client.beta.files.upload(file=("museum.csv", _CSV.encode(), "text/csv"))
+    uploaded = client.beta.files.upload(file=("museum.csv", _museum(), "text/csv"))
     console.print(f"[dim]uploaded museum.csv as {uploaded.id}[/]")
     analysed = _converse(
         console,
@@ -98,14 +94,22 @@ def _play(console: Console, directory: Path, client: anthropic.Anthropic) -> Non
     )
 
     console.print(Rule())
-    console.print(f"container   {first.container.id}  (until {first.container.expires_at:%Y-%m-%d})")
+    days = round((first.container.expires_at - datetime.now(UTC)) / timedelta(days=1))
     for path in saved:
-        console.print(f"saved       {path}  ({path.stat().st_size:,} bytes)")
-    console.print(f"data        {directory}")
+        console.print(f"saved       {path}  ({path.stat().st_size:,} bytes)", markup=False)
+    console.print(
+        f"container   {first.container.id}  (a server of yours keeps it for {days} days; this one was for show)"
+    )
+
+
+def _museum() -> bytes:
+    return (resources.files("bathysphere.cli") / "museum.csv").read_bytes()
 
 
 def _converse(console: Console, client: anthropic.Anthropic, content: Any, container: str | None = None) -> Any:
     """One request, streamed into the terminal as it comes; gives the whole message."""
+    from bathysphere.models.demo.guidance import NOTICE  # noqa: PLC0415 - after the server has been started
+
     text = content if isinstance(content, str) else content[0]["text"]
     console.print(f"[bold cyan]you[/]    {text}")
     request: dict[str, Any] = {
@@ -118,9 +122,16 @@ def _converse(console: Console, client: anthropic.Anthropic, content: Any, conta
         request["container"] = container
     with client.beta.messages.stream(**request) as stream:
         console.print("[bold green]model[/]  ", end="")
+        opening = ""
         for event in stream:
             if event.type == "text":
-                console.print(event.text, end="", markup=False, soft_wrap=True)
+                said = opening + event.text
+                # What the model says of itself in each conversation has been said above, for all of them.
+                opening = said if NOTICE.startswith(said) else ""
+                if said.startswith(NOTICE):
+                    said = said.removeprefix(NOTICE).lstrip()
+                if not opening:
+                    console.print(said, end="", markup=False, soft_wrap=True)
             elif event.type == "content_block_stop":
                 _show(console, event.content_block.to_dict())
         console.print()
@@ -134,7 +145,7 @@ def _show(console: Console, block: dict[str, Any]) -> None:
         if block["name"] == "text_editor_code_execution":
             what = f"{what} {given.get('path', '')}"
         console.print("\n[dim]runs[/]   ", end="")
-        console.print(_indented(what), style="dim", markup=False)
+        console.print(_indented(what, _PROGRAM_LINES), style="dim", markup=False)
     elif block["type"].endswith("_tool_result"):
         result = block["content"]
         shown = (
@@ -143,15 +154,15 @@ def _show(console: Console, block: dict[str, Any]) -> None:
             or json.dumps({name: value for name, value in result.items() if name != "type"})
         )
         console.print("[blue]result[/] ", end="")
-        console.print(_indented(shown.rstrip()), markup=False)
+        console.print(_indented(shown.rstrip(), _RESULT_LINES), markup=False)
     elif block["type"] == "text":
         console.print()
 
 
-def _indented(text: str) -> str:
+def _indented(text: str, limit: int) -> str:
     lines = text.splitlines()
-    if len(lines) > 14:
-        lines = [*lines[:12], f"... {len(lines) - 12} more lines"]
+    if len(lines) > limit + 2:
+        lines = [*lines[:limit], f"... {len(lines) - limit} more lines"]
     return "\n       ".join(lines)
 
 
@@ -170,60 +181,31 @@ def _save_files(client: anthropic.Anthropic, message: Any) -> list[Path]:
 
 
 @contextmanager
-def _key(directory: Path) -> Iterator[str]:
-    """A key for the time of the demo."""
-
-    async def create() -> tuple[keys.ApiKey, str]:
-        async with _database(directory) as database:
-            return await keys.create(database, await workspaces.default(database), "demo")
-
-    async def disable(key: keys.ApiKey) -> None:
-        async with _database(directory) as database:
-            await keys.disable(database, key.id)
-
+def _server(folder: Path) -> Iterator[Callable[[], tuple[str, str]]]:
+    """A server with the demo model on a free port; called, it waits and gives the URL and a key."""
+    config, log = folder / "bathysphere.toml", folder / "server.log"
+    config.write_text('[[models]]\nmatch = "*"\nbackend = "demo"\n', encoding="utf-8")
+    options = ["--port", "0", "--data", str(folder / "data"), "--config", str(config)]
+    with log.open("wb") as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bathysphere", "serve", *options],
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        )
     try:
-        made, secret = asyncio.run(create())
-    except DatabaseError as error:
-        raise click.ClickException(str(error)) from error
-    try:
-        yield secret
+        yield lambda: _address(process, log)
     finally:
-        asyncio.run(disable(made))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=_END_SECONDS)
 
 
-@asynccontextmanager
-async def _database(directory: Path) -> AsyncIterator[Database]:
-    database = await Database.open(directory)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@contextmanager
-def _server(directory: Path) -> Iterator[Callable[[], str]]:
-    """A server with the demo model on a free port, for the time of the demo; called, it waits and gives the URL."""
-    with tempfile.TemporaryDirectory(prefix="bathysphere-demo-") as folder:
-        config = Path(folder) / "bathysphere.toml"
-        config.write_text('[[models]]\nmatch = "*"\nbackend = "demo"\n', encoding="utf-8")
-        log = Path(folder) / "server.log"
-        with log.open("wb") as complaints:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bathysphere", "serve", "--port", "0", "--data", directory, "--config", config],
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                text=True,
-            )
-        try:
-            yield lambda: _url(process, log)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=_END_SECONDS)
-
-
-def _url(process: subprocess.Popen[str], log: Path) -> str:
+def _address(process: subprocess.Popen[str], log: Path) -> tuple[str, str]:
     assert process.stdout is not None
+    url = ""
     for line in process.stdout:
-        if found := re.search(r"listens on (\S+)", line):
-            return found[1]
+        if found := re.search(r"export (\w+)=(\S+)", line):
+            if found[1] == "ANTHROPIC_API_KEY":
+                return url, found[2]
+            url = found[2]
     raise click.ClickException("The server did not start: " + log.read_text("utf-8").strip().removeprefix("Error: "))

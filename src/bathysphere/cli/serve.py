@@ -1,77 +1,93 @@
-"""``bathysphere serve``."""
+"""``bathysphere serve``: its options, and what can be refused before anything heavy is imported."""
 
 from __future__ import annotations
 
-import logging
+import errno
+import os
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from bathysphere import __version__
-from bathysphere.api.server import listen
-from bathysphere.api.server import serve as run_server
-from bathysphere.api.services import Services
-from bathysphere.containers.host import HostError
+import bathysphere
+from bathysphere.api.listening import listen
+from bathysphere.cli import configuration
+from bathysphere.cli.program import program
+from bathysphere.host.configuration import Configuration
+from bathysphere.host.keeper import divide
+from bathysphere.host.privileges import own
+from bathysphere.host.spawning import spawn
+from bathysphere.image.definition import Definition
 from bathysphere.image.image import find
-from bathysphere.settings import Settings, SettingsError, default_data_directory
-from bathysphere.store import keys, workspaces
-from bathysphere.store.database import DatabaseError
-
-_CONFIGURATION = Path("bathysphere.toml")
+from bathysphere.settings import default_data_directory, store_directory
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8321, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--data", type=click.Path(path_type=Path), help="Directory of database, files and containers.")
 @click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="Configuration file. [default: bathysphere.toml, where there is one]",
+    "--port",
+    default=configuration.USUAL_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0 takes a free one.",
 )
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, readable=False),
+    help="Directory of database, files and containers. Default: $BATHYSPHERE_DATA, or the usual place of this system.",
+)
+@configuration.option
 def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     """Start the server. Ctrl-C ends it; containers keep what they hold."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    console = Console(highlight=False, soft_wrap=True)
-    directory = (data or default_data_directory()).absolute()
+    settings, config = configuration.load(config)
+    image = find()
+    if image is None:
+        raise click.ClickException(
+            f"There is no container image yet. Build it (once, some minutes) with: {program()} image build"
+        )
     try:
-        settings = Settings.load(config or (_CONFIGURATION if _CONFIGURATION.exists() else None))
-        image = find()
-        if image is None:
-            raise click.ClickException(
-                "There is no container image yet. Build it (once, a few minutes) with: bathysphere image build"
-            )
         bound = listen(host, port)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"Cannot listen on {host}:{port}: {error.strerror}. Try another --port.") from error
-    url = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
+        raise click.ClickException(_why_not(error, host, port)) from error
+    data = (data or default_data_directory()).absolute()
 
-    async def on_listening(services: Services) -> None:
-        status = await services.host.status()
-        console.print(f"[bold]bathysphere {__version__}[/] listens on [bold]{url}[/]")
-        console.print(f"  engine  {status.engine}, {'as root' if status.privileged else 'without root'}")
-        for weakness in status.weaknesses:
-            console.print(f"          [yellow]weaker:[/] {weakness}")
-        console.print(f"  image   {image.root}")
-        console.print(f"  data    {directory}")
-        for line in services.models.describe():
-            console.print(f"  model   {line}", markup=False)
-        if all(key.disabled_at is not None for key in await keys.list_all(services.database)):
-            workspace = await workspaces.default(services.database)
-            _, secret = await keys.create(services.database, workspace, "first")
-            console.print("\nA key has been made. It is shown only now; paste these two lines where your client runs:")
-            console.print(f"  export ANTHROPIC_BASE_URL={url}\n  export ANTHROPIC_API_KEY={secret}", markup=False)
-        console.print("\nCtrl-C ends it.")
-        sys.stdout.flush()
+    def served(spawn: Callable[[Configuration], None]) -> None:
+        from bathysphere.cli.serving import run  # noqa: PLC0415 - takes a second, and what is above may refuse
 
-    try:
-        run_server(settings, directory, image, bound, on_listening)
-    except (HostError, DatabaseError, SettingsError) as error:
-        raise click.ClickException(str(error)) from error
-    finally:
-        bound.close()
-    console.print("Ended; containers keep what they hold.")
+        run(settings, config, data, image, host, bound, spawn)
+
+    with bound:
+        if os.geteuid() == 0:
+            daemon = Configuration.of(data, settings, image.root, Definition.load().environment)
+            try:
+                sys.exit(divide(daemon, _own_part(data, settings.host.server_uid), lambda keeper: served(keeper.spawn)))
+            except OSError as error:
+                raise click.ClickException(f"The server cannot give up root's privileges: {error}") from error
+        served(spawn)
+
+
+def _own_part(data: Path, uid: int) -> list[Path]:
+    """Give the server its part of the data directory; all that it must reach, with its own code."""
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    store = store_directory(data)
+    store.mkdir(mode=0o700, exist_ok=True)
+    own(store, uid)
+    code = [Path(bathysphere.__file__).parent, Path(sys.prefix), Path(sys.base_prefix)]
+    return [store, data / "host", *code, *(Path(entry) for entry in sys.path if entry)]
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    beginning = f"Cannot listen on {host}:{port}: {error.strerror}."
+    if isinstance(error, socket.gaierror):
+        return f"{beginning} --host takes an address of this machine, or a name that leads to one."
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f'{beginning} Choose another --port (with make: make serve ARGS="--port 9000").'
+        case errno.EADDRNOTAVAIL:
+            return f"{beginning} --host takes an address of this machine: 127.0.0.1, or 0.0.0.0 for all it has."
+        case errno.EACCES | errno.EPERM if port < 1024:
+            return f"{beginning} Ports below 1024 are for root; choose a --port of 1024 or more."
+        case _:
+            return beginning

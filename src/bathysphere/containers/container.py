@@ -1,16 +1,17 @@
-"""One container as a turn uses it: run a command, edit a file, place an upload; produced files become file ids."""
+"""One container as its caller uses it: run a command, edit a file, move files; every call is recorded."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from bathysphere.containers.host import (
     Command,
     EditorCommand,
+    EditorFailed,
     EditorOutcome,
     Finished,
     Host,
@@ -18,7 +19,24 @@ from bathysphere.containers.host import (
     OutputChunk,
     OutputFile,
 )
+from bathysphere.containers.recording import OpenCall, Recorder
+from bathysphere.store.audit import Action, ProducedFile
 from bathysphere.wire.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEnd:
+    """How a command ended. ``notes`` are sentences about limits; ``files`` are kept, in the order of names."""
+
+    return_code: int
+    timed_out: bool
+    truncated: bool
+    duration_seconds: float
+    cpu_seconds: float | None
+    peak_memory_bytes: int | None
+    notes: tuple[str, ...]
+    files: tuple[ProducedFile, ...]
+    too_large: tuple[LeftOutFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,54 +70,125 @@ class Upload(Protocol):
 StoreOutput = Callable[[OutputFile, AsyncIterator[bytes]], Awaitable[str]]
 """Keeps a produced file and answers its ``file_...`` id; raises ApiError when it can't (storage quota)."""
 
+_EDITS: Final[dict[str, Action]] = {"view": "view", "create": "create_file", "str_replace": "str_replace"}
+
 
 class Container:
-    """A container of a workspace, ready for use. Made by ``Containers``; lives as long as one turn."""
+    """A container of a workspace, ready for use. Made by ``Containers``; lives as long as one request."""
 
-    def __init__(self, container_id: str, expires_at: datetime, host: Host, store_output: StoreOutput) -> None:
+    def __init__(
+        self, container_id: str, expires_at: datetime, host: Host, store_output: StoreOutput, recorder: Recorder
+    ) -> None:
         self.id = container_id
         self.expires_at = expires_at
         self._host = host
         self._store_output = store_output
+        self._recorder = recorder
 
-    async def run(self, command: Command) -> CommandResult:
-        """Run a command to its end and keep the files it produced. Raises HostError."""
-        output = {"stdout": bytearray(), "stderr": bytearray()}
-        finished: Finished | None = None
-        async with aclosing(self._host.execute(self.id, command)) as stream:
-            async for item in stream:
-                if isinstance(item, OutputChunk):
-                    output[item.stream] += item.data
-                else:
-                    finished = item
-        assert finished is not None, "Host.execute ends with Finished"
+    async def stream(self, command: Command) -> AsyncGenerator[OutputChunk | CommandEnd, None]:
+        """Run a command: its output as it comes, then one ``CommandEnd``; the files it produced are kept by then.
+
+        Closing it early kills the command. Raises HostError.
+        """
+        with self._recorder.call(command.language, command.source) as call:
+            finished: Finished | None = None
+            async with aclosing(self._host.execute(self.id, command)) as stream:
+                async for item in stream:
+                    if isinstance(item, OutputChunk):
+                        yield item
+                    else:
+                        finished = item
+            assert finished is not None, "Host.execute ends with Finished"
+            call.exit_code = finished.return_code
+            call.timed_out = finished.timed_out
+            call.cpu_seconds = finished.cpu_seconds
+            call.peak_memory_bytes = finished.peak_memory_bytes
+            call.written_bytes = finished.written_bytes
+            end = await self._end(finished, call)
+        yield end
+
+    async def _end(self, finished: Finished, call: OpenCall) -> CommandEnd:
         notes = list(finished.notes)
-        file_ids = []
         for file in sorted(finished.files, key=lambda file: file.name):
             try:
-                file_ids.append(await self._store_output(file, self._host.read_output(self.id, file.handle)))
+                file_id = await self._store_output(file, self._host.read_output(self.id, file.handle))
             except ApiError as error:
                 notes.append(f"The file {file.name!r} was not returned: {error.message}")
+            else:
+                call.files.append(ProducedFile(file_id, file.name, file.size_bytes))
         too_large = []
         for left_out in finished.left_out:
             if left_out.reason == "too_large" and left_out.in_output_directory:
                 too_large.append(left_out)
             notes.append(_left_out_note(left_out))
-        stderr = output["stderr"].decode("utf-8", "replace")
-        if notes:
-            stderr += ("\n" if stderr and not stderr.endswith("\n") else "") + "\n".join(notes) + "\n"
-        return CommandResult(
-            stdout=output["stdout"].decode("utf-8", "replace"),
-            stderr=stderr,
+        return CommandEnd(
             return_code=finished.return_code,
             timed_out=finished.timed_out,
-            file_ids=tuple(file_ids),
+            truncated=finished.truncated,
+            duration_seconds=finished.duration_seconds,
+            cpu_seconds=finished.cpu_seconds,
+            peak_memory_bytes=finished.peak_memory_bytes,
+            notes=tuple(notes),
+            files=tuple(call.files),
             too_large=tuple(too_large),
         )
 
+    async def run(self, command: Command) -> CommandResult:
+        """Run a command to its end and keep the files it produced. Raises HostError."""
+        stdout, stderr, end = await self.collect(command)
+        if end.notes:
+            stderr += ("\n" if stderr and not stderr.endswith("\n") else "") + "\n".join(end.notes) + "\n"
+        return CommandResult(
+            stdout=stdout,
+            stderr=stderr,
+            return_code=end.return_code,
+            timed_out=end.timed_out,
+            file_ids=tuple(file.id for file in end.files),
+            too_large=end.too_large,
+        )
+
+    async def collect(self, command: Command) -> tuple[str, str, CommandEnd]:
+        """Run a command to its end: its standard output, its standard error, and how it ended. Raises HostError."""
+        output = {"stdout": bytearray(), "stderr": bytearray()}
+        end: CommandEnd | None = None
+        async with aclosing(self.stream(command)) as stream:
+            async for item in stream:
+                if isinstance(item, OutputChunk):
+                    output[item.stream] += item.data
+                else:
+                    end = item
+        assert end is not None, "stream ends with CommandEnd"
+        return output["stdout"].decode("utf-8", "replace"), output["stderr"].decode("utf-8", "replace"), end
+
     async def edit(self, command: EditorCommand) -> EditorOutcome:
         """Carry out a text editor command. Raises HostError."""
-        return await self._host.edit(self.id, command)
+        with self._recorder.call(_EDITS[command.command], command.path) as call:
+            outcome = await self._host.edit(self.id, command)
+            if isinstance(outcome, EditorFailed):
+                call.refused(outcome.message)
+            elif command.file_text is not None and command.command == "create":
+                call.written_bytes = len(command.file_text.encode())
+        return outcome
+
+    async def place(self, upload: Upload, content: AsyncIterator[bytes]) -> None:
+        """Write a file of the Files API into ``$INPUT_DIR``. Raises HostError and ValueError."""
+        with self._recorder.call("place", upload.filename) as call:
+            call.files.append(ProducedFile(upload.id, upload.filename, upload.size_bytes))
+            await self._host.place(self.id, upload.filename, upload.size_bytes, content)
+            call.written_bytes = upload.size_bytes
+
+    async def download(self, path: str) -> AsyncGenerator[int | bytes, None]:
+        """A regular file: its size in bytes, then exactly as many. Raises as ``Host.read_path``."""
+        with self._recorder.call("download", path):
+            async with aclosing(self._host.read_path(self.id, path)) as stream:
+                async for item in stream:
+                    yield item
+
+    async def upload(self, path: str, content: AsyncIterator[bytes]) -> int:
+        """Write a regular file, whole or not at all; its size in bytes. Raises as ``Host.write_path``."""
+        with self._recorder.call("upload", path) as call:
+            call.written_bytes = await self._host.write_path(self.id, path, content)
+        return call.written_bytes
 
 
 def _left_out_note(left_out: LeftOutFile) -> str:

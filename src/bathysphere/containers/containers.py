@@ -1,9 +1,9 @@
-"""The containers of all workspaces: made, found again by id, refused when expired, given their uploads."""
+"""The containers of all workspaces: made, copied, found again by id, refused when expired, deleted."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
@@ -11,9 +11,12 @@ import anyio
 
 from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
+from bathysphere.containers.overview import Overview, overviews
+from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
+from bathysphere.store import audit, files
 from bathysphere.store import containers as rows
-from bathysphere.store import files, workspaces
+from bathysphere.store import workspaces
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
@@ -30,40 +33,100 @@ class Containers:
         self._blobs = blobs
         self._host = host
         self._settings = settings
+        self.records = Records(database)
 
-    async def open(self, workspace_id: str, container_id: str) -> Container:
-        """The container of that id.
+    async def close(self) -> None:
+        """Write the records that wait. The caller closes database and host afterwards."""
+        await self.records.close()
 
-        Raises NotFound when the workspace has none (another workspace's is "not found" too) and InvalidRequest
-        when it has expired (WIRE c.6).
+    async def find(self, workspace_id: str, container_id: str) -> rows.Container:
+        """The row of a container, whatever its state.
+
+        Raises NotFound when the workspace has none (another workspace's is "not found" too).
         """
         row = await rows.get(self._database, workspace_id, container_id)
         if row is None:
             raise NotFound(f"Container `{container_id[:200]}` not found. Leave out `container` to get a new one.")
-        if row.expired(datetime.now(UTC)):
-            raise InvalidRequest(
-                f"Container `{container_id}` expired at {timestamp(row.expires_at)}. "
-                "Leave out `container` to get a new one; its files can no longer be had."
-            )
-        await rows.touch(self._database, row.id)
-        return self._container(row)
+        return row
 
-    async def create(self, workspace_id: str) -> Container:
+    async def open(self, actor: Actor, container_id: str) -> Container:
+        """The container of that id, for use. Raises NotFound, and InvalidRequest when it has expired (WIRE c.6)."""
+        return self._container(await self._usable(actor, container_id), actor)
+
+    async def _usable(self, actor: Actor, container_id: str) -> rows.Container:
+        row = await self.find(actor.workspace_id, container_id)
+        if row.deleted_at is not None and row.deleted_at < row.expires_at:
+            what = f"was deleted at {timestamp(row.deleted_at)}"
+        elif row.expired(datetime.now(UTC)):
+            what = f"expired at {timestamp(row.expires_at)}"
+        elif row.lost_at is not None:
+            what = "has lost its disk, so it can no longer be used"
+        else:
+            return row
+        raise InvalidRequest(
+            f"Container `{container_id}` {what}. "
+            "Leave out `container` to get a new one; its files can no longer be had.",
+            error_code="container_expired",
+        )
+
+    async def create(self, actor: Actor) -> Container:
         """A new container. Raises HostError; nothing of a container that could not be made is left."""
+        return await self._make(actor, None)
+
+    async def fork(self, actor: Actor, container_id: str) -> Container:
+        """A new container with a copy of another's disk; it lasts as long as any new one.
+
+        Raises NotFound and InvalidRequest as ``open``, and HostError; nothing of a copy that failed is left.
+        """
+        return await self._make(actor, (await self._usable(actor, container_id)).id)
+
+    async def _make(self, actor: Actor, origin: str | None) -> Container:
+        self.records.check()
         lifetime = timedelta(days=self._settings.containers.lifetime_days)
         try:
-            row = await rows.create(self._database, workspace_id, lifetime)
+            row = await rows.create(self._database, actor.workspace_id, lifetime, forked_from=origin)
         except DatabaseFull as error:
             raise DiskFull("The server's disk is full. Its operator has to make room.") from error
         try:
-            await self._host.create(row.id, await workspaces.engine(self._database, workspace_id))
+            with self._recorder(row.id, actor).call("create" if origin is None else "fork", origin or ""):
+                if origin is None:
+                    await self._host.create(row.id, await workspaces.engine(self._database, row.workspace_id))
+                else:
+                    await self._host.fork(origin, row.id)
+                    files = await rows.placed(self._database, origin)
+                    await rows.record_placed(self._database, row.id, files)
         except BaseException:
-            await self.discard(row.id)
+            await self._remove(row.id)
             raise
-        return self._container(row)
+        return self._container(row, actor)
 
-    async def discard(self, container_id: str) -> None:
+    async def overviews(self, containers: Sequence[rows.Container]) -> list[Overview]:
+        """What is to be seen of containers, in the given order; without the host's part when it cannot be asked."""
+        try:
+            hosted = {container.id: container for container in await self._host.list()}
+        except HostError as error:
+            _log.warning("the host cannot be asked for its containers: %s", error)
+            hosted = {}
+        calls = await audit.counts(self._database, [container.id for container in containers])
+        return overviews(containers, hosted, calls, datetime.now(UTC))
+
+    async def delete(self, actor: Actor, container_id: str) -> rows.Container:
+        """Remove a container and what it holds, for good; also an expired one, also in the middle of a call.
+
+        Deleting it twice is no error. Raises NotFound and HostError.
+        """
+        row = await self.find(actor.workspace_id, container_id)
+        if row.deleted_at is None:
+            with self._recorder(row.id, actor).call("delete", ""):
+                await self._host.delete(row.id)
+                await rows.mark_deleted(self._database, row.id)
+        return row
+
+    async def discard(self, container: Container) -> None:
         """Remove a container that nobody can know of. Carried through even when the caller is being cancelled."""
+        await self._remove(container.id)
+
+    async def _remove(self, container_id: str) -> None:
         with anyio.CancelScope(shield=True):
             try:
                 await self._host.delete(container_id)
@@ -74,7 +137,11 @@ class Containers:
             except DatabaseFull as error:
                 _log.warning("%s could not be marked as removed: %s", container_id, error)
 
-    def _container(self, row: rows.Container) -> Container:
+    def _recorder(self, container_id: str, actor: Actor) -> Recorder:
+        keep = self._settings.containers.record_commands
+        return Recorder(container_id, actor, self.records.append, self.records.check, keep)
+
+    def _container(self, row: rows.Container, actor: Actor) -> Container:
         async def store_output(output: OutputFile, content: AsyncIterator[bytes]) -> str:
             try:
                 file = await files.produce(
@@ -94,7 +161,7 @@ class Containers:
                 raise ServerError("it could not be stored") from error
             return file.id
 
-        return Container(row.id, row.expires_at, self._host, store_output)
+        return Container(row.id, row.expires_at, self._host, store_output, self._recorder(row.id, actor))
 
     async def filenames(self, container_id: str | None) -> dict[str, str]:
         """The uploads that already lie in a container: file id to the name in ``$INPUT_DIR``."""
@@ -110,7 +177,7 @@ class Containers:
             try:
                 content = self._blob(file)
                 async with aclosing(content):
-                    await self._host.place(container.id, file.filename, file.size_bytes, content)
+                    await container.place(file, content)
             except (HostError, BlobError, ValueError) as error:
                 _log.warning("%s: %s could not be placed: %s", container.id, file.id, error)
                 raise upload_failed(file.filename, error) from error

@@ -29,6 +29,8 @@ from bathysphere.host.contract import (
     OutputChunk,
     OutputFile,
     OutputGone,
+    PathNotFound,
+    PathRefused,
     Replaced,
     SandboxFailed,
     TooManySandboxes,
@@ -53,6 +55,8 @@ __all__ = [
     "OutputChunk",
     "OutputFile",
     "OutputGone",
+    "PathNotFound",
+    "PathRefused",
     "Replaced",
     "SandboxFailed",
     "TooManySandboxes",
@@ -94,6 +98,21 @@ class Host(Protocol):
         """Write a file at ``$INPUT_DIR/<filename>``, whole or not at all; one of that name is replaced.
 
         Raises UnknownContainer, SandboxFailed, TooManySandboxes, DiskFull, ValueError for a bad file name.
+        """
+
+    def read_path(self, container_id: str, path: str) -> AsyncGenerator[int | bytes, None]:
+        """A regular file of the container: first its size in bytes, then exactly as many, in chunks of at most 1 MiB.
+
+        ``path`` is read as the editor's. Raises PathNotFound, PathRefused, UnknownContainer, SandboxFailed,
+        TooManySandboxes.
+        """
+
+    async def write_path(self, container_id: str, path: str, content: AsyncIterator[bytes]) -> int:
+        """Write a regular file of the container, whole or not at all; its size in bytes.
+
+        ``path`` is read as the editor's, and directories that are missing are made. A file that is there keeps its
+        mode. When ``content`` raises, nothing is written. Raises PathRefused, DiskFull, UnknownContainer,
+        SandboxFailed, TooManySandboxes.
         """
 
     async def fork(self, container_id: str, new_id: str) -> None:

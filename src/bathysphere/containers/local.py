@@ -28,12 +28,14 @@ from bathysphere.containers.host import (
     LeftOutFile,
     OutputChunk,
     OutputFile,
+    PathRefused,
 )
 from bathysphere.guest import frames
 from bathysphere.host import contract
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
-from bathysphere.host.operations import OUTCOME, check_filename
+from bathysphere.host.guarantees import Proof
+from bathysphere.host.operations import LONGEST_PATH, OUTCOME, check_filename
 from bathysphere.host.spawning import START_SECONDS, spawn
 from bathysphere.settings import Settings
 
@@ -235,41 +237,43 @@ class LocalHost:
         """See Host."""
         check_filename(filename)
         header = {"op": "place", "container": container_id, "filename": filename, "size": size_bytes}
+        await self._send(header, _measured(filename, size_bytes, content))
+
+    async def read_path(self, container_id: str, path: str) -> AsyncGenerator[int | bytes, None]:
+        """See Host."""
+        _check_path(path)
+        async with self._request({"op": "read_path", "container": container_id, "path": path}) as (reader, _writer):
+            async for header, payload in self._answers(reader):
+                yield int(header["size"]) if header["type"] == "size" else payload
+
+    async def write_path(self, container_id: str, path: str, content: AsyncIterator[bytes]) -> int:
+        """See Host."""
+        _check_path(path)
+        answer = await self._send({"op": "write_path", "container": container_id, "path": path}, content, end=True)
+        return int(json.loads(answer)["size"])
+
+    async def _send(self, header: dict[str, Any], content: AsyncIterator[bytes], end: bool = False) -> bytes:
+        """One request with content behind it, and the payload of its answer. With ``end`` a last frame closes it."""
         async with self._request(header) as (reader, writer):
             answers = self._answers(reader)
             # It is read from the start: a refusal comes early, and what is still to be sent is of no use then.
-            refusal = asyncio.ensure_future(anext(answers, None))
+            answer = asyncio.ensure_future(anext(answers, None))
             try:
-                await self._send_content(writer, filename, size_bytes, content, refusal)
-                await refusal
+                async for chunk in content:
+                    view = memoryview(chunk)
+                    for start in range(0, len(view), frames.CHUNK):
+                        if not await _sent(writer, {}, bytes(view[start : start + frames.CHUNK]), answer):
+                            break
+                    if answer.done():
+                        break
+                if end:
+                    await _sent(writer, {"end": True}, b"", answer)
+                said = await answer
             finally:
-                refusal.cancel()
+                answer.cancel()
                 with contextlib.suppress(asyncio.CancelledError, HostError, ValueError):
-                    await refusal
-
-    async def _send_content(
-        self,
-        writer: asyncio.StreamWriter,
-        filename: str,
-        size_bytes: int,
-        content: AsyncIterator[bytes],
-        refusal: asyncio.Future[Any],
-    ) -> None:
-        missing = size_bytes
-        async for chunk in content:
-            missing -= len(chunk)
-            if missing < 0:
-                raise ValueError(f"{filename} is longer than announced.")
-            view = memoryview(chunk)
-            for start in range(0, len(view), frames.CHUNK):
-                if refusal.done():
-                    return
-                try:
-                    await write_frame(writer, {}, bytes(view[start : start + frames.CHUNK]))
-                except ConnectionError:
-                    return
-        if missing:
-            raise ValueError(f"{filename} is shorter than announced.")
+                    await answer
+        return b"" if said is None else said[1]
 
     async def fork(self, container_id: str, new_id: str) -> None:
         """See Host."""
@@ -290,7 +294,8 @@ class LocalHost:
         if frame is None:
             raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
         fields = json.loads(frame[1])
-        return HostStatus(**{**fields, "weaknesses": tuple(fields["weaknesses"])})
+        proofs = tuple(Proof(**proof) for proof in fields["proofs"])
+        return HostStatus(**{**fields, "weaknesses": tuple(fields["weaknesses"]), "proofs": proofs})
 
     async def close(self, stop_host: bool = False) -> None:
         """Let go of the daemon, which ends itself when no server comes back; with ``stop_host`` it ends now."""
@@ -299,6 +304,41 @@ class LocalHost:
             self._presence = None
         if stop_host:
             await self._shut_down()
+
+
+async def _measured(filename: str, size_bytes: int, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The content, which must be as long as announced. Raises ValueError when it is not."""
+    missing = size_bytes
+    async for chunk in content:
+        missing -= len(chunk)
+        if missing < 0:
+            raise ValueError(f"{filename} is longer than announced.")
+        yield chunk
+    if missing:
+        raise ValueError(f"{filename} is shorter than announced.")
+
+
+async def _sent(
+    writer: asyncio.StreamWriter, header: dict[str, Any], payload: bytes, answer: asyncio.Future[Any]
+) -> bool:
+    """Whether a frame could be sent: not when there is an answer already, or nobody listens any more."""
+    if answer.done():
+        return False
+    try:
+        await write_frame(writer, header, payload)
+    except ConnectionError:
+        return False
+    return True
+
+
+def _check_path(path: str) -> None:
+    """Raises PathRefused for what no path can be, before anybody is asked."""
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError as error:
+        raise PathRefused("The path holds half of a character (a lone surrogate), which no path can.") from error
+    if length > LONGEST_PATH:
+        raise PathRefused(f"The path is longer than {LONGEST_PATH} bytes, which no path may be.")
 
 
 def _error(header: dict[str, Any]) -> Exception:

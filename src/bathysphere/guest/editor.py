@@ -45,10 +45,11 @@ def edit(command: dict[str, Any], environment: dict[str, str]) -> dict[str, obje
     except OSError as error:
         if error.errno in FULL:
             raise of_os_error(f"Writing {paths.quoted(written)}", error) from error
-        return {"kind": "failed", **_explain(paths.quoted(written), error)}
+        return {"kind": "failed", **explain(paths.quoted(written), error)}
 
 
-def _explain(path: str, error: OSError) -> dict[str, object]:
+def explain(path: str, error: OSError) -> dict[str, str]:
+    """The error code and message for what the system refused."""
     if error.errno == errno.ENOENT:
         return {"error_code": "file_not_found", "message": f"{path} does not exist. Check the path, or create it."}
     reasons = {
@@ -112,9 +113,17 @@ def _create(path: str, command: dict[str, Any]) -> dict[str, object]:
     data = text.encode()
     if path.endswith("/"):
         raise Refused("invalid_tool_input", f"{path} ends in a slash: create makes files. Give the file's name.")
-    # Written through a symbolic link as any program would, so the link stays a link.
+    target, mode = place_for(path)
+    _write(target, data, mode)
+    return {"kind": "created", "is_file_update": mode is not None}
+
+
+def place_for(path: str) -> tuple[str, int | None]:
+    """Where a file of this path is written, and the mode of the one that is there; directories are made.
+
+    Written through a symbolic link as any program would, so the link stays a link. Raises Refused and OSError.
+    """
     target = _resolved(path)
-    mode = None
     try:
         info = os.stat(target)
     except FileNotFoundError:
@@ -124,10 +133,8 @@ def _create(path: str, command: dict[str, Any]) -> dict[str, object]:
                 f"{path} has more than {paths.DEEPEST} parts. Use fewer directories in each other.",
             ) from None
         os.makedirs(os.path.dirname(target), exist_ok=True)
-    else:
-        mode = _writable(target, path, info)
-    _write(target, data, mode)
-    return {"kind": "created", "is_file_update": mode is not None}
+        return target, None
+    return target, _writable(target, path, info)
 
 
 def _writable(target: str, path: str, info: os.stat_result) -> int:

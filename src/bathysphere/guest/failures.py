@@ -8,7 +8,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 class Failure(Exception):
     """An operation failed and nothing of it remains.
 
-    ``code`` is ``disk_full``, ``output_gone``, ``bad_request`` or ``failed``; the host maps it to its errors.
+    ``code`` is ``disk_full``, ``output_gone``, ``path_not_found``, ``path_refused``, ``bad_request`` or ``failed``;
+    the host maps it to its errors.
     """
 
     def __init__(self, code: str, message: str) -> None:

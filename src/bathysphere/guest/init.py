@@ -26,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .transfer import Transfer
+
 _PR_SET_DUMPABLE = 4
 
 _LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
@@ -46,6 +48,7 @@ class Guest:
         self._command: Command | None = None
         self._command_id = 0
         self._placing: Placing | None = None
+        self._transfer: Transfer | None = None
         self._environment: dict[str, str] = {}
         self._outputs = Outputs(0, 0)
         self._output_bytes = 0
@@ -169,6 +172,13 @@ class Guest:
             placing.commit()
         elif op == "place_abort":
             self._abort_placing()
+        elif op.startswith("path_"):
+            from .transfer import Transfer  # noqa: PLC0415  (as the editor)
+
+            if self._transfer is None:
+                self._transfer = Transfer()
+            environment = {**self._environment, "OUTPUT_DIR": self._outputs.directory}
+            return {}, self._transfer.answer(header, payload, environment)
         else:
             raise Failure("bad_request", f"{op} is not possible here")
         return {}, b""

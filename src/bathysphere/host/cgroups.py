@@ -225,6 +225,10 @@ class Group:
             _field(self._read("pids", "pids.events"), b"max") or 0,
         )
 
+    def throttled(self) -> int:
+        """How many times its processes have had to wait because their processor time was used up."""
+        return _field(self._read("cpu", "cpu.stat"), b"nr_throttled") or 0
+
     def _read(self, controller: str, name: str) -> bytes:
         """A file of the group; nothing when there is none. It stays open, as these are read around every command."""
         descriptor = self._open.get(name)

@@ -51,7 +51,8 @@ class Configuration(BaseModel):
         """Differs when another daemon would behave differently: other code, image or settings."""
         digest = hashlib.sha256()
         for room in ("host", "guest"):
-            for source in sorted((_PACKAGE / room).rglob("*.py")):
-                digest.update(source.read_bytes())
+            for source in sorted((_PACKAGE / room).rglob("*")):
+                if source.suffix in (".py", ".toml", ".txt"):
+                    digest.update(source.read_bytes())
         digest.update(self.model_dump_json().encode())
         return digest.hexdigest()

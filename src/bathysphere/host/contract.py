@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from bathysphere.host.guarantees import Proof
+
 
 class HostError(Exception):
     """Something on the host's side failed; ``str(error)`` says what, why and what to do."""
@@ -33,6 +35,14 @@ class UnknownContainer(HostError):
 
 class DiskFull(HostError):
     """The container's disk (or its share of it) is full; what was being written has been removed."""
+
+
+class PathNotFound(HostError):
+    """There is no file at this path in the container."""
+
+
+class PathRefused(HostError):
+    """What lies at this path cannot be read or written: no regular file, no right to it, too large."""
 
 
 class OutputGone(HostError):
@@ -102,6 +112,8 @@ class Finished:
     notes: tuple[str, ...] = ()
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    written_bytes: int | None = None
+    """Bytes that the call made the system write to disks, where it counts them per container."""
 
 
 class EditorCommand(BaseModel):
@@ -186,3 +198,5 @@ class HostStatus:
     sandboxes: int
     guarantees: dict[str, bool] = field(default_factory=dict)
     weaknesses: tuple[str, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    """What came of trying the guarantees, when the daemon started."""

@@ -18,7 +18,6 @@ from pathlib import Path
 from bathysphere.host import operations
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.connection import FrameError, read_frame, write_frame
-from bathysphere.host.contract import HostStatus
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.ground import Ground
 
@@ -171,4 +170,4 @@ class Daemon:
 
     def _status(self) -> dict[str, object]:
         status = self._ground.status(self._fleet.running)
-        return {name: getattr(status, name) for name in HostStatus.__slots__}
+        return asdict(status)

@@ -17,16 +17,19 @@ from typing import Literal
 
 from bathysphere.host import syscalls
 from bathysphere.host.cgroups import CgroupError, Cgroups, GroupLimits, Hierarchies
-from bathysphere.settings import HostSettings
+from bathysphere.settings import HostSettings, SandboxLimits
 
-Verdict = Literal["good", "weak", "bad"]
+Verdict = Literal["good", "weak", "waived", "bad"]
 
 _TRY_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. ``bad``: nothing can run; ``weak``: it runs with a weaker guarantee."""
+    """What a check found. ``bad``: nothing can run; ``weak``: it runs with a weaker guarantee.
+
+    ``waived``: it would be bad, but for the configuration.
+    """
 
     subject: str
     verdict: Verdict
@@ -34,8 +37,8 @@ class Finding:
     mend: str = ""
 
 
-def examine(image: Path | None, settings: HostSettings) -> Iterator[Finding]:
-    """Every check in turn. ``image`` is the root of the container image, None when there is none."""
+def examine(image: Path | None, settings: HostSettings, limits: SandboxLimits) -> Iterator[Finding]:
+    """What sandboxes need of this machine, in turn. ``image`` is the root of the image, None when there is none."""
     yield _bubblewrap()
     yield _user_namespaces(settings)
     yield _sandbox(settings)
@@ -43,11 +46,7 @@ def examine(image: Path | None, settings: HostSettings) -> Iterator[Finding]:
     if os.geteuid() == 0:
         yield _user_ids(settings)
         yield _mounts()
-    else:
-        yield Finding(
-            "user ids", "weak", "not root: all containers share your own user id",
-            "Run the server as root to give each container a user id of its own.",
-        )  # fmt: skip
+    yield _open_files(settings, limits)
     yield _image(image)
 
 
@@ -215,6 +214,17 @@ def _mounts() -> Finding:
         "mounts", "bad", f"a private mount namespace could not be set up: {reason}",
         "As root the server needs CAP_SYS_ADMIN. In a container start that with the capability, or run the server as "
         "an ordinary user.",
+    )  # fmt: skip
+
+
+def _open_files(settings: HostSettings, limits: SandboxLimits) -> Finding:
+    every = int(Path("/proc/sys/fs/file-max").read_text())
+    one = limits.processes * limits.open_files
+    if one * settings.max_sandboxes <= every:
+        return Finding("open files", "good", "all containers together cannot open as many as the machine allows")
+    return Finding(
+        "open files", "weak", f"one container may open {one} files, the whole machine {every}",
+        "Raise fs.file-max (sysctl), or lower sandbox.open_files, sandbox.processes or host.max_sandboxes.",
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
+from bathysphere.host.written import written_bytes
 from bathysphere.settings import HostSettings, SandboxLimits
 
 log = logging.getLogger(__name__)
@@ -168,6 +169,13 @@ class Fleet:
             await self._end(resident)
             raise _failure(error) from error
 
+    def written_bytes(self, container_id: str) -> int | None:
+        """Bytes written so far to the disk of a running container; None where that is not counted for it alone."""
+        resident = self._residents.get(container_id)
+        if resident is None or resident.disk is None or not resident.disk.limited:
+            return None
+        return written_bytes(resident.disk.path)
+
     def full(self, container_id: str) -> bool:
         """Whether the disk of a running container has no room left."""
         resident = self._residents.get(container_id)
@@ -257,7 +265,9 @@ class Fleet:
                     group=group,
                     processes=limits.processes,
                     open_files=limits.open_files,
+                    file_bytes=limits.disk_bytes,
                     shared_memory_bytes=min(SHARED_MEMORY_BYTES, limits.memory_bytes // 2),
+                    views=self._stage.views,
                 )
             )
             environment = {**self._environment, **engine.environment(self._stage.image)}

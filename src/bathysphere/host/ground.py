@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bathysphere.host import stage
@@ -19,9 +20,13 @@ from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine, EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
 from bathysphere.host.engines.gvisor import Gvisor
+from bathysphere.host.engines.own_view import OwnViews
 from bathysphere.host.fleet import Fleet
+from bathysphere.host.guarantees import LOST, Proof
+from bathysphere.host.proving import prove, trial_limits
 from bathysphere.host.stage import Stage, StageError
 from bathysphere.host.syscalls import become_subreaper
+from bathysphere.settings import GuaranteeName
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +54,13 @@ class Ground:
         if engine is not None:
             self._known = {engine.name: engine}
         self.privileged = os.geteuid() == 0
-        self._weaknesses: list[str] = []
+        self._proofs: list[Proof] = []
 
     async def prepare(self) -> None:
-        """Set everything up and start a sandbox to see that it works. Raises GroundError."""
+        """Set everything up and try every guarantee in a sandbox. Raises GroundError.
+
+        Nothing is left out because it is waived: it is tried, and where it fails, done without.
+        """
         configuration = self._configuration
         if not configuration.image.is_dir():
             raise GroundError(
@@ -64,7 +72,7 @@ class Ground:
             self._engine = self.engines.default
             self.cgroups = self._limits()
             self._lay_out()
-            await self.disks.prepare()
+            await self._prepare_disks()
             self.engines.sweep(self.disks.exists)
             await self._try()
         except (EngineError, CgroupError, StageError, DiskError, HostError) as error:
@@ -73,31 +81,25 @@ class Ground:
     def _limits(self) -> Cgroups | None:
         hierarchies = Hierarchies.find()
         missing = hierarchies.missing()
-        if missing and self.privileged:
-            raise CgroupError(
-                f"The cgroup controllers {', '.join(missing)} are not to be had, so nothing would limit a sandbox. "
-                "Mount them, or start the host in a cgroup of its own (systemd: Delegate=yes)."
-            )
         if missing:
-            self._weaken()
+            if self.privileged and not self._waived("memory limit", "processor limit", "process limit"):
+                raise CgroupError(
+                    f"The cgroup controllers {', '.join(missing)} are not to be had, so nothing would limit a sandbox. "
+                    "Mount them, or start the host in a cgroup of its own (systemd: Delegate=yes). To start without: "
+                    'host.waive = ["memory limit", "processor limit", "process limit"].'
+                )
             return None
         cgroups = Cgroups(hierarchies, self._configuration.name)
         try:
             cgroups.prepare()
         except CgroupError:
-            if self.privileged:
+            if self.privileged and not self._waived("memory limit", "processor limit", "process limit"):
                 raise
-            self._weaken()
             return None
         return cgroups
 
-    def _weaken(self) -> None:
-        self._weaknesses += [
-            "No cgroup is delegated to this user: memory is limited per process, not per container, so a container "
-            "can use several times its limit.",
-            "No cgroup is delegated to this user: processor time is not limited.",
-            "No cgroup is delegated to this user: a command that is killed for its memory use is not told apart.",
-        ]
+    def _waived(self, *names: GuaranteeName) -> bool:
+        return set(names) <= set(self._configuration.host.waive)
 
     def _lay_out(self) -> None:
         configuration = self._configuration
@@ -107,25 +109,35 @@ class Ground:
         if self.privileged:
             busy = [configuration.data, *(Path(entry) for entry in sys.path if entry), Path(sys.prefix)]
             self.stage = stage.set_private(configuration.image, disks, [*busy, Path(sys.base_prefix)])
+            self._check_views()
             uids = self._user_ids(disks)
             folders = Folders(disks, self.stage.disks, uids)
             self.disks = Images(disks, self.stage.mounts, uids, configuration.limits.disk_bytes, folders)
         else:
             self.stage = stage.set_plain(configuration.image, disks, configuration.folder)
             self.disks = Folders(disks, self.stage.disks, None)
-            self._weaknesses.append(
-                "The host runs without root: all containers belong to the same user of this machine, and only the "
-                "sandbox itself keeps them apart."
-            )
-        if not self.disks.limited:
-            self._weaknesses.append(
-                "The disk of a container has no limit of its own: a container can fill the disk of this machine."
-            )
-        if not self._engine.guarantees()["own kernel"]:
-            self._weaknesses.append("Containers share the kernel of this machine: a flaw in it can be a way out.")
-        self._weaknesses += [
-            "System calls are not filtered yet.",
-        ]
+
+    async def _prepare_disks(self) -> None:
+        try:
+            await self.disks.prepare()
+        except DiskError:
+            if not isinstance(self.disks, Images) or not self._waived("disk limit"):
+                raise
+            root = self._configuration.folder / "disks"
+            self.disks = Folders(root, self.stage.disks, self._user_ids(root))
+            await self.disks.prepare()
+
+    def _check_views(self) -> None:
+        try:
+            with OwnViews().mounted(self.stage.views, self.stage.image):
+                pass
+        except OSError as error:
+            if not self._waived("own view of the image", "own terminals"):
+                raise StageError(
+                    f"A sandbox cannot be given a view of the image of its own: {error}. The kernel needs overlay file "
+                    "systems and devpts (modprobe overlay)."
+                ) from error
+            self.stage = replace(self.stage, views=None)
 
     def _user_ids(self, disks: Path) -> UserIds:
         """The range of sandboxes' user ids, without those that folders have."""
@@ -142,23 +154,45 @@ class Ground:
 
     async def _try(self) -> None:
         configuration = self._configuration
+        limits = trial_limits(configuration.limits, self.cgroups is not None, self._engine.guarantees()["own kernel"])
         fleet = Fleet(
             engines=self.engines,
             stage=self.stage,
             disks=self.disks,
             cgroups=self.cgroups,
             environment=configuration.environment,
-            limits=configuration.limits,
+            limits=limits,
             settings=configuration.host,
         )
-        try:
-            await fleet.create(_PROBE)
-        finally:
-            await fleet.delete(_PROBE)
+        facts = {
+            "locked_in": self.stage.image,
+            "disk_limited": self.disks.limited,
+            "privileged": self.privileged,
+            "own_kernel": self._engine.guarantees().get("own kernel", False),
+        }
+        self._proofs = await prove(fleet, _PROBE, configuration, limits, facts)
+        failed = [proof for proof in self._proofs if proof.verdict == "failed" and not self._waived(proof.name)]
+        if failed:
+            lines = "".join(f"\n  {proof.name}: {proof.seen}. {proof.mend}" for proof in failed)
+            names = ", ".join(f'"{proof.name}"' for proof in failed)
+            raise GroundError(
+                f"Not every guarantee of a container holds on this machine:{lines}\nSee all of them with: bathysphere "
+                f"doctor. To start all the same, waive them by name in the configuration: [host] waive = [{names}]"
+            )
+
+    def _weaknesses(self) -> tuple[str, ...]:
+        """What does not hold, each in a sentence."""
+        said = []
+        for proof in self._proofs:
+            if proof.verdict != "held":
+                text = LOST.get(proof.name, f"The guarantee '{proof.name}' does not hold here: {proof.seen}.")
+                said.append(f"WAIVED ({proof.name}): {text}" if proof.verdict == "failed" else text)
+        if not self._engine.guarantees().get("own kernel", False):
+            said.append("Containers share the kernel of this machine: a flaw in it can be a way out.")
+        return tuple(said)
 
     def status(self, sandboxes: int) -> HostStatus:
         """What ``HostStatus`` is to say."""
-        limited = self.cgroups is not None
         return HostStatus(
             engine=self._engine.name,
             privileged=self.privileged,
@@ -166,12 +200,8 @@ class Ground:
             sandboxes=sandboxes,
             guarantees={
                 **self._engine.guarantees(),
-                "own user id": self.privileged,
-                "memory limit": limited,
-                "processor limit": limited,
-                "process limit": True,
-                "disk limit": self.disks.limited,
-                "system call filter": False,
+                **{proof.name: proof.verdict == "held" for proof in self._proofs},
             },
-            weaknesses=tuple(self._weaknesses),
+            weaknesses=self._weaknesses(),
+            proofs=tuple(self._proofs),
         )

@@ -56,6 +56,7 @@ def divide(configuration: Configuration, paths: list[Path], serve: Callable[[Kee
         privileges.show(paths, uid)
         privileges.become(uid)
         privileges.end_with_parent(signal.SIGTERM)
+        os.setpgid(0, 0)  # Ctrl-C reaches the keeper, which passes it on once
         os.chdir("/")
         serve(Keeper(theirs))
         return 0
@@ -72,9 +73,7 @@ def _lay_open(configuration: Configuration) -> None:
 
 
 def _keep(configuration: Configuration, channel: socket.socket, server: int) -> int:
-    # Ctrl-C in a terminal reaches both; it is the server that ends, and we after it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: os.kill(server, number))
     while channel.recv(1) == _PLEASE:
         try:
@@ -89,4 +88,5 @@ def _keep(configuration: Configuration, channel: socket.socket, server: int) -> 
         except OSError:
             break
     _pid, status = os.waitpid(server, 0)
-    return os.waitstatus_to_exitcode(status)
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code

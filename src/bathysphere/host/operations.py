@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bathysphere.guest import frames
 from bathysphere.guest.outputs import printable
+from bathysphere.host import transfers
 from bathysphere.host.cgroups import Group
 from bathysphere.host.connection import FrameError, read_frame, write_frame
 from bathysphere.host.contract import (
@@ -21,19 +22,22 @@ from bathysphere.host.contract import (
     EditorOutcome,
     HostError,
     OutputGone,
+    PathNotFound,
+    PathRefused,
     SandboxFailed,
 )
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Report, Sandbox, json_bytes, printable_text
+from bathysphere.host.transfers import CLIENT_SECONDS
 from bathysphere.settings import SandboxLimits
-
-CLIENT_SECONDS = 120.0
-"""How long a client may neither send nor take anything while it holds a container."""
 
 PARTING_SECONDS = 5.0
 """How long a client that was refused may go on sending."""
 
 LARGEST_SOURCE = 1024 * 1024
+
+LONGEST_PATH = 4095
+"""Characters of a path; the guest counts its bytes."""
 
 _ContainerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")]
 
@@ -43,7 +47,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    op: Literal["create", "delete", "execute", "read_output", "edit", "place", "fork"]
+    op: Literal["create", "delete", "fork", "execute", "read_output", "edit", "place", "read_path", "write_path"]
     container: _ContainerId
     engine: Annotated[str, Field(max_length=64)] = ""
     new_container: _ContainerId = "new"
@@ -51,6 +55,7 @@ class Request(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=86400)] = 1.0
     handle: Annotated[str, Field(max_length=64)] = ""
     filename: Annotated[str, Field(max_length=255)] = ""
+    path: Annotated[str, Field(max_length=LONGEST_PATH)] = ""
     size: Annotated[int, Field(ge=0)] = 0
 
 
@@ -91,6 +96,10 @@ class Call:
                     await self._read_output(sandbox)
                 elif request.op == "edit":
                     await self._edit(sandbox)
+                elif request.op == "read_path":
+                    await transfers.read_path(sandbox, request.path, self.limits.disk_bytes, self.writer)
+                elif request.op == "write_path":
+                    await transfers.write_path(sandbox, request.path, self.limits.disk_bytes, self.reader, self.writer)
                 else:
                     await self._place(sandbox)
 
@@ -115,12 +124,16 @@ class Call:
                 if gone.is_set():
                     return
                 before = group.usage() if group else None
+                written = self.fleet.written_bytes(self.request.container)
                 if group:
                     group.reset_peak()
                 report = await sandbox.execute(command, gone, self._output, self.limits.output_bytes)
                 finished = _finished(report, self.limits, group, before)
                 if self.fleet.full(self.request.container):
                     finished["notes"].append(f"The disk limit of {_size(self.limits.disk_bytes)} was reached.")
+            # Now that the turn is over, all of it has arrived on the disk.
+            total = self.fleet.written_bytes(self.request.container)
+            finished["written_bytes"] = None if written is None or total is None else max(0, total - written)
             await write_frame(self.writer, {"type": "finished"}, json_bytes(finished))
         finally:
             watch.cancel()
@@ -198,7 +211,12 @@ async def _watch(reader: asyncio.StreamReader, gone: asyncio.Event) -> None:
 
 
 def _error_of(refusal: GuestRefusal) -> HostError:
-    kinds: dict[str, type[HostError]] = {"disk_full": DiskFull, "output_gone": OutputGone}
+    kinds: dict[str, type[HostError]] = {
+        "disk_full": DiskFull,
+        "output_gone": OutputGone,
+        "path_not_found": PathNotFound,
+        "path_refused": PathRefused,
+    }
     return kinds.get(refusal.code, SandboxFailed)(str(refusal))
 
 

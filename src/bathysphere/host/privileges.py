@@ -63,21 +63,21 @@ class _Sets(ctypes.Structure):
 def keep_only(capabilities: Iterable[Capability]) -> None:
     """Give up every other capability, for this process and for all that it starts. Raises OSError."""
     kept = set(capabilities)
+    bound = _own("CapBnd")
     for number in range(int(_LAST_CAPABILITY.read_text()) + 1):
-        if number not in kept:
+        if number not in kept and bound >> number & 1:
             syscalls.prctl(PR_CAPBSET_DROP, number)
-    mask = sum(1 << capability for capability in kept) & _permitted()
+    mask = sum(1 << capability for capability in kept) & _own("CapPrm")
     sets = (_Sets * 2)()
     for word in range(2):
         sets[word].effective = sets[word].permitted = mask >> (32 * word) & 0xFFFFFFFF
     syscalls.capset(ctypes.byref(_Header(_VERSION_3, 0)), sets)
 
 
-def _permitted() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapPrm:"):
-            return int(line.split()[1], 16)
-    return 0
+def _own(which: str) -> int:
+    """One of this process's sets of capabilities, a bit for each."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith(f"{which}:")).split()[1], 16)
 
 
 def become(uid: int) -> None:
@@ -104,25 +104,20 @@ def show(paths: Iterable[Path], uid: int) -> None:
     Such a directory (/root, or a private data directory) is covered by an empty one that holds the way to ``paths``
     and nothing else. Paths that do not exist are left out. Raises OSError.
     """
-    blocked: dict[Path, list[tuple[Path, int]]] = {}
+    blocked: dict[Path, list[Path]] = {}
     for path in sorted({path.absolute() for path in paths}):
-        try:
-            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
         wall = next((parent for parent in reversed(path.parents) if not _searchable(parent, uid)), None)
-        if wall is None:
-            os.close(descriptor)
-        else:
-            blocked.setdefault(wall, []).append((path, descriptor))
+        if wall is not None and path.exists():
+            blocked.setdefault(wall, []).append(path)
     if not blocked:
         return
     syscalls.unshare_mounts()
-    for wall, entries in blocked.items():
+    for wall, hidden in blocked.items():
+        held = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in hidden}
         syscalls.mount(None, wall, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=1m")
-        for path, descriptor in entries:
+        for path, descriptor in held.items():
             if not path.exists():
-                _make_way(path, wall, stat.S_ISDIR(os.fstat(descriptor).st_mode))
+                _make_way(path, stat.S_ISDIR(os.fstat(descriptor).st_mode))
                 source = Path(f"/proc/self/fd/{descriptor}")
                 syscalls.mount(source, path, None, syscalls.MS_BIND | syscalls.MS_REC)
             os.close(descriptor)
@@ -130,7 +125,17 @@ def show(paths: Iterable[Path], uid: int) -> None:
         syscalls.mount(None, wall, None, flags, "mode=0755,size=1m")
 
 
-def _make_way(path: Path, wall: Path, directory: bool) -> None:
+def own(folder: Path, uid: int) -> None:
+    """Give a folder and all in it to ``uid``, unless it is theirs already. No link is followed. Raises OSError."""
+    if folder.stat().st_uid == uid:
+        return
+    for _path, directories, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        for name in [*directories, *files]:
+            os.chown(name, uid, uid, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(folder, uid, uid)
+
+
+def _make_way(path: Path, directory: bool) -> None:
     before = os.umask(0o022)
     try:
         if directory:
@@ -140,7 +145,6 @@ def _make_way(path: Path, wall: Path, directory: bool) -> None:
             path.touch()
     finally:
         os.umask(before)
-    assert path.is_relative_to(wall)
 
 
 def _searchable(directory: Path, uid: int) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bathysphere.host import syscalls
-
+from bathysphere.host.syscalls import die_with_parent
 
 KEEPER_OFFSET = 1 << 27
 """From a sandbox's user id to that of its keeper: the range of the keepers lies that far behind."""
@@ -61,10 +61,11 @@ def launch(program: Launch) -> int:
 
     What goes wrong after the fork is written to the program's descriptor 2 and ends it with status 127.
     """
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
-            _become(program)
+            _become(program, parent)
         except BaseException as error:  # nothing may return into the daemon's code from here
             try:
                 os.write(program.descriptors[2], f"{program.argv[0]} could not be started: {error}\n".encode())
@@ -73,7 +74,7 @@ def launch(program: Launch) -> int:
     return pid
 
 
-def _become(program: Launch) -> None:
+def _become(program: Launch, parent: int) -> None:
     for joined in program.join:
         os.write(joined, b"0")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD):
@@ -92,6 +93,8 @@ def _become(program: Launch) -> None:
         os.setgroups(program.identity.groups)
         os.setresgid(program.identity.gid, program.identity.gid, program.identity.gid)
         os.setresuid(program.identity.uid, program.identity.uid, program.identity.uid)
+    # It lasts through the exec, and is lost by a change of user. A program that asks for it by itself could come late.
+    die_with_parent(parent)
     os.chdir("/")
     os.umask(0o022)
     os.execve(program.argv[0], list(program.argv), {})  # noqa: S606

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -75,8 +75,12 @@ class Report(_Strict):
 class _Refusal(_Strict):
     type: Literal["failed"]
     id: int
-    code: Literal["disk_full", "output_gone", "bad_request", "failed"]
+    code: Literal["disk_full", "output_gone", "path_not_found", "path_refused", "bad_request", "failed"]
     message: Annotated[str, Field(max_length=4000)]
+
+
+class _Opened(_Strict):
+    size: _Size
 
 
 class Sandbox:
@@ -255,6 +259,51 @@ class Sandbox:
         except BaseException:
             await asyncio.shield(self._ask({"op": "place_abort"}))
             raise
+
+    async def read_path(self, path: str, limit: int) -> AsyncGenerator[int | bytes, None]:
+        """A regular file: its size, then exactly as many bytes in chunks. Raises GuestError and GuestRefusal.
+
+        One of more than ``limit`` bytes is refused.
+        """
+        said = await self._ask({"op": "path_open", "path": path}, max_payload=1024)
+        try:
+            size = _Opened.model_validate_json(said).size
+        except ValidationError as error:
+            raise GuestError("the guest does not keep to the protocol") from error
+        try:
+            if size > limit:
+                raise GuestRefusal("path_refused", f"The file has {size} bytes, more than the {limit} of a whole disk.")
+            yield size
+            offset = 0
+            while offset < size:
+                length = min(frames.CHUNK, size - offset)
+                data = await self._ask({"op": "path_read", "offset": offset, "length": length}, max_payload=length)
+                if not data:
+                    raise GuestError("the guest gives less of a file than it reported")
+                offset += len(data)
+                yield data
+        except GuestError:
+            raise
+        except BaseException:
+            await asyncio.shield(self._ask({"op": "path_close"}))
+            raise
+        await self._ask({"op": "path_close"})
+
+    async def write_path(self, path: str, content: AsyncIterator[bytes]) -> int:
+        """Write a regular file; its size. Raises GuestError, GuestRefusal and what ``content`` raises."""
+        await self._ask({"op": "path_create", "path": path})
+        size = 0
+        try:
+            async for chunk in content:
+                await self._ask({"op": "path_data"}, chunk)
+                size += len(chunk)
+            await self._ask({"op": "path_commit"})
+        except (GuestError, GuestRefusal):
+            raise
+        except BaseException:
+            await asyncio.shield(self._ask({"op": "path_close"}))
+            raise
+        return size
 
     async def kill(self) -> None:
         """End every process of the sandbox, wait for that, let go of it."""

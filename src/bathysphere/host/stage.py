@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bathysphere.host import syscalls
+from bathysphere.host.engines import own_view
 
 _CANDIDATES = ("/mnt", "/media", "/srv", "/opt", "/run", "/tmp")  # noqa: S108  mounted over, never written to
 _GUEST = Path(__file__).resolve().parent.parent / "guest"
@@ -33,6 +34,8 @@ class Stage:
     """Disks that are folders."""
     mounts: Path
     """Where disks with a file system of their own are mounted; of no use without root."""
+    views: Path | None = None
+    """Where each sandbox can be given a view of the image of its own (root only)."""
 
 
 def set_private(image: Path, disks: Path, busy: list[Path]) -> Stage:
@@ -54,7 +57,9 @@ def set_private(image: Path, disks: Path, busy: list[Path]) -> Stage:
     try:
         syscalls.unshare_mounts()
         syscalls.mount(None, place, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=8m")
-        stage = Stage(place / "image", place / "guest", place / "disks", place / "mounts")
+        stage = Stage(
+            place / "image", own_view.prepare(place / "views"), place / "disks", place / "mounts", place / "views"
+        )
         _copy_guest(stage.guest)
         stage.mounts.mkdir(mode=0o711)
         stage.mounts.chmod(0o711)
@@ -86,7 +91,7 @@ def set_plain(image: Path, disks: Path, folder: Path) -> Stage:
 
 def _copy_guest(target: Path) -> None:
     """A copy lasts when the package is upgraded under a running daemon, and is readable for every user."""
-    target.mkdir(mode=0o755)
+    target.mkdir(mode=0o755, exist_ok=True)
     target.chmod(0o755)
     for source in sorted(_GUEST.glob("*.py")):
         copy = target / source.name

@@ -12,11 +12,13 @@ CLONE_NEWUSER = 0x10000000
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
+MS_NOEXEC = 8
 MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
+MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWUSER = 0x10000000
@@ -79,6 +81,11 @@ def mount(source: Path | None, target: Path, kind: str | None, flags: int, optio
         options.encode() or None,
     )
     _check(result, f"{target} cannot be mounted")
+
+
+def detach(target: Path) -> None:
+    """umount2(2), also while it is in use."""
+    _check(_libc.umount2(os.fsencode(target), MNT_DETACH), f"{target} cannot be unmounted")
 
 
 def prctl(option: int, value: int) -> None:

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from bathysphere.models.anthropic import AnthropicModel, anthropic_client, bedrock_client, vertex_client
 from bathysphere.models.base import Model
 from bathysphere.models.demo import DemoModel
 from bathysphere.models.failures import Upstream
-from bathysphere.models.local_servers import USUAL_PORTS, Look, look_for_local_servers
-from bathysphere.models.openai import OpenAIModel, openai_client
+from bathysphere.models.local_servers import USUAL_PORTS, Look, listens_if_here, look_for_local_servers
 from bathysphere.models.prompted_tools import PromptedTools
 from bathysphere.settings import ModelSettings, SettingsError
 from bathysphere.wire.errors import NotFound
@@ -26,6 +24,7 @@ _KEY_VARIABLES: Final = {
     "bedrock": ("AWS_BEARER_TOKEN_BEDROCK",),
 }
 _BASE_VARIABLES: Final = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
+_REGION_VARIABLES: Final = {"bedrock": "AWS_REGION", "vertex": "CLOUD_ML_REGION"}
 _GLOB_CHARACTERS: Final = frozenset("*?[")
 
 
@@ -38,6 +37,11 @@ class Choice:
     base_url: str | None
     model: str | None
     why: str
+
+    def target(self) -> str:
+        """Backend, address and name sent, in words."""
+        where = f" at {self.base_url}" if self.base_url else ""
+        return f"{self.backend}{where}" + (f" as {self.model}" if self.model else "") + f" (pattern {self.pattern})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ class ConfiguredModels:
         variables = os.environ if environment is None else environment
         if settings:
             entries = []
-            for index, entry in enumerate(settings):
-                place = f"models.{index} (match = {entry.match!r})"
+            for number, entry in enumerate(settings, start=1):
+                place = f"[[models]] entry {number} (match = {entry.match!r})"
                 entries.append(_configured(entry, variables, place))
             return cls(entries, [])
         return await cls._find(variables, own_port, local_ports)
@@ -107,6 +111,16 @@ class ConfiguredModels:
             + (f" as {choice.model}" if choice.model else "")
             + f" ({choice.why})"
             for choice in self.choices
+        ]
+
+    async def silent(self) -> list[str]:
+        """A line for each address on this machine where nothing listens (yet)."""
+        addresses = dict.fromkeys(choice.base_url for choice in self.choices if choice.base_url)
+        listens = await asyncio.gather(*map(listens_if_here, addresses))
+        return [
+            f"nothing answers at {address} yet"
+            for address, known in zip(addresses, listens, strict=True)
+            if known is False
         ]
 
     def names(self) -> list[str]:
@@ -174,29 +188,50 @@ def _configured(
 def _built(
     entry: ModelSettings, key: str | None, base_url: str | None, hint: str, place: str
 ) -> tuple[Model, str | None]:
-    timeout, retries = entry.timeout_seconds, entry.max_retries
     try:
         match entry.backend:
             case "demo":
                 return DemoModel(), None
             case "openai":
-                chat = openai_client(key, base_url, timeout)
-                url = str(chat.base_url).rstrip("/")
-                return OpenAIModel(chat, Upstream(url, hint, key), model=entry.model, max_retries=retries), url
-            case "anthropic":
-                client = anthropic_client(key, base_url, timeout)
-                url = str(client.base_url).rstrip("/")
-                return AnthropicModel(client, Upstream(url, hint, key), model=entry.model, max_retries=retries), url
-            case "bedrock":
-                amazon = bedrock_client(key, entry.region, entry.base_url, timeout)
-                url = str(amazon.base_url).rstrip("/")
-                return AnthropicModel(amazon, Upstream(url, hint, key), model=entry.model, max_retries=retries), url
-            case "vertex":
-                google = vertex_client(key, entry.region, entry.project, entry.base_url, timeout)
-                url = str(google.base_url).rstrip("/")
-                return AnthropicModel(google, Upstream(url, hint, key), model=entry.model, max_retries=retries), url
+                return _openai(entry.model, key, base_url, hint, entry.timeout_seconds, entry.max_retries)
+            case _:
+                return _of_anthropic(entry, key, base_url, hint)
     except ValueError as error:
+        variable = _REGION_VARIABLES.get(entry.backend)
+        if variable is not None and entry.region is None:
+            raise SettingsError(f"{place}: no region is known; set region in this entry, or {variable}") from error
         raise SettingsError(f"{place}: {error}") from error
+
+
+# The SDKs take a second each to import: whoever needs none, or only one, doesn't wait for the others.
+
+
+def _openai(
+    name: str | None, key: str | None, base_url: str | None, hint: str, timeout_seconds: float, max_retries: int
+) -> tuple[Model, str]:
+    from bathysphere.models.openai import OpenAIModel, openai_client  # noqa: PLC0415
+
+    client = openai_client(key, base_url, timeout_seconds)
+    url = str(client.base_url).rstrip("/")
+    return OpenAIModel(client, Upstream(url, hint, key), model=name, max_retries=max_retries), url
+
+
+def _of_anthropic(entry: ModelSettings, key: str | None, base_url: str | None, hint: str) -> tuple[Model, str]:
+    """A model of the Messages API. Raises ValueError when a cloud's region or project is not known."""
+    from bathysphere.models import anthropic  # noqa: PLC0415
+
+    timeout = entry.timeout_seconds
+    client: anthropic.AnthropicClient
+    match entry.backend:
+        case "bedrock":
+            client = anthropic.bedrock_client(key, entry.region, entry.base_url, timeout)
+        case "vertex":
+            client = anthropic.vertex_client(key, entry.region, entry.project, entry.base_url, timeout)
+        case _:
+            client = anthropic.anthropic_client(key, base_url, timeout)
+    url = str(client.base_url).rstrip("/")
+    upstream = Upstream(url, hint, key)
+    return anthropic.AnthropicModel(client, upstream, model=entry.model, max_retries=entry.max_retries), url
 
 
 def _from_environment(
@@ -226,7 +261,5 @@ def _local(look: Look) -> tuple[Choice, Model]:
     """A server on this machine: whatever name the client sends, the first model that the server lists is used."""
     name = look.models[0]
     why = f"{look.kind} answers on its usual port, and {name} is the first model it lists"
-    model = OpenAIModel(
-        openai_client(None, look.base_url, 600.0), Upstream(look.base_url, "api_key_env"), model=name, max_retries=2
-    )
+    model, _ = _openai(name, None, look.base_url, "api_key_env", 600.0, 2)
     return Choice("*", "openai", look.base_url, name, why), model

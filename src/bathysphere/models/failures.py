@@ -54,26 +54,28 @@ class Upstream:
         told_type, told = _told(body)
         message = self._clean(told)
         if status in (401, 403):
-            reason = f": {message}" if status == 403 and message else ""
-            return ServerError(
-                f"The upstream at {self.url} refused bathysphere's own API key (HTTP {status}){reason}. "
-                f"Whoever runs this server must set {self.key_hint}.",
-                should_retry=False,
-            )
+            why = f": {message}" if status == 403 and message else ""
+            refusal = f"The upstream at {self.url} refused bathysphere's own API key (HTTP {status})"
+            mend = f"Whoever runs this server must set {self.key_hint}."
+            return ServerError(f"{refusal}{why}. {mend}", should_retry=False, reason=f"{refusal}. {mend}")
         # An error event inside a stream comes with HTTP status 200; its type says what it is.
         if status < 400:
             status = _STATUS_OF_TYPE.get(told_type, 500)
         retry_after = _seconds(headers)
+        failed = f"The upstream at {self.url} failed (HTTP {status})."
         if status == 429:
             return Transient(
                 RateLimited(message or "The upstream's rate limit is reached.", retry_after_seconds=retry_after)
             )
         if status in (503, 529):
-            return Transient(Overloaded(message or "The upstream is overloaded.", retry_after_seconds=retry_after))
+            overloaded = message or "The upstream is overloaded."
+            return Transient(Overloaded(overloaded, retry_after_seconds=retry_after, reason=failed))
         if status in (408, 504):
-            return Transient(UpstreamTimeout(message or f"The upstream at {self.url} did not answer in time."))
+            too_late = message or f"The upstream at {self.url} did not answer in time."
+            return Transient(UpstreamTimeout(too_late, reason=failed))
         if status >= 500:
-            return Transient(ServerError(f"The upstream failed (HTTP {status}): {message or 'no reason was given'}"))
+            told = message or "no reason was given"
+            return Transient(ServerError(f"The upstream failed (HTTP {status}): {told}", reason=failed))
         if status == 404:
             return NotFound(message or f"The upstream at {self.url} knows no such model or endpoint (HTTP 404).")
         kind = BY_STATUS.get(status, InvalidRequest)
@@ -102,7 +104,8 @@ class Upstream:
 
     def not_understood(self, what: str) -> ServerError:
         """The upstream's answer is none of its protocol."""
-        return ServerError(f"The upstream at {self.url} sent what cannot be understood: {self._clean(what)}")
+        said = f"The upstream at {self.url} sent what cannot be understood"
+        return ServerError(f"{said}: {self._clean(what)}", reason=f"{said}.")
 
 
 def _told(body: object) -> tuple[str, str]:

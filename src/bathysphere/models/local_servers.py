@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -67,3 +69,21 @@ async def look_for_local_servers(
     ``except_port`` is our own.
     """
     return list(await asyncio.gather(*(_look(kind, port) for kind, port in ports if port != except_port)))
+
+
+async def listens_if_here(base_url: str) -> bool | None:
+    """Whether something listens at an address of this machine; None for an address elsewhere, which is not asked."""
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            return None
+    except ValueError:
+        return None
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:  # a TimeoutError is one
+        return False
+    writer.close()
+    return True

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, literal, select, tuple_, update
 
-from bathysphere.store.database import Database, DatabaseFull
+from bathysphere.store.database import Database
 from bathysphere.store.schema import ContainerFileRow, ContainerRow
+from bathysphere.store.timestamps import Moment
 from bathysphere.wire.ids import new_id
 
-_log = logging.getLogger(__name__)
+# A statement may have some 32 000 variables.
+_IDS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container. ``deleted_at``: its disk is gone; the row stays, so that its id is known as expired."""
+    """A container. ``deleted_at``: its disk is gone; the row stays, so that its id is known as expired.
+
+    ``lost_at``: its host was found to have no disk for it. ``forked_from``: the container it is a copy of.
+    """
 
     id: str
     workspace_id: str
@@ -26,13 +31,37 @@ class Container:
     last_used_at: datetime
     expires_at: datetime
     deleted_at: datetime | None
+    lost_at: datetime | None = None
+    forked_from: str | None = None
 
     def expired(self, now: datetime) -> bool:
         """Whether it can no longer be used (WIRE c.6)."""
         return self.deleted_at is not None or self.expires_at <= now
 
 
-async def create(database: Database, workspace_id: str, lifetime: timedelta, now: datetime | None = None) -> Container:
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the list of containers, which is ordered newest first."""
+
+    created_at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the list, newest first; ``more``: there are older ones."""
+
+    containers: list[Container]
+    more: bool
+
+
+async def create(
+    database: Database,
+    workspace_id: str,
+    lifetime: timedelta,
+    now: datetime | None = None,
+    forked_from: str | None = None,
+) -> Container:
     """A new container that lasts for ``lifetime`` from now on."""
     now = now or datetime.now(UTC)
     row = ContainerRow(
@@ -41,6 +70,7 @@ async def create(database: Database, workspace_id: str, lifetime: timedelta, now
         created_at=now,
         last_used_at=now,
         expires_at=now + lifetime,
+        forked_from=forked_from,
     )
     async with database.writing() as session:
         session.add(row)
@@ -54,17 +84,38 @@ async def get(database: Database, workspace_id: str, container_id: str) -> Conta
     return _container(row) if row is not None and row.workspace_id == workspace_id else None
 
 
-async def touch(database: Database, container_id: str, now: datetime | None = None) -> None:
-    """It is in use now. Its expiry stays: that counts from creation.
+async def find(database: Database, container_id: str) -> Container | None:
+    """The container, whosever it is: for the operator."""
+    async with database.reading() as session:
+        row = await session.get(ContainerRow, container_id)
+    return None if row is None else _container(row)
 
-    A full disk must not keep anyone from the container in which they want to make room: then nothing is written.
+
+async def listing(
+    database: Database,
+    workspace_id: str | None,
+    limit: int,
+    older_than: Position | None = None,
+    deleted: bool = False,
+) -> Page:
+    """The newest ``limit`` containers of a workspace (None: of all), or the next ones after a position.
+
+    Those whose disk is gone are left out, unless ``deleted``.
     """
-    now = now or datetime.now(UTC)
-    try:
-        async with database.writing() as session:
-            await session.execute(update(ContainerRow).where(ContainerRow.id == container_id).values(last_used_at=now))
-    except DatabaseFull:
-        _log.warning("the time at which %s was last used could not be written: the disk is full", container_id)
+    query = select(ContainerRow)
+    if workspace_id is not None:
+        query = query.where(ContainerRow.workspace_id == workspace_id)
+    if not deleted:
+        query = query.where(ContainerRow.deleted_at.is_(None))
+    if older_than is not None:
+        place = tuple_(literal(older_than.created_at, Moment()), literal(older_than.id))
+        query = query.where(tuple_(ContainerRow.created_at, ContainerRow.id) < place)
+    async with database.reading() as session:
+        rows = await session.scalars(
+            query.order_by(ContainerRow.created_at.desc(), ContainerRow.id.desc()).limit(limit + 1)
+        )
+        found = [_container(row) for row in rows]
+    return Page(found[:limit], more=len(found) > limit)
 
 
 async def expired(database: Database, now: datetime) -> list[Container]:
@@ -86,6 +137,47 @@ async def mark_deleted(database: Database, container_id: str, now: datetime | No
             .where(ContainerRow.id == container_id, ContainerRow.deleted_at.is_(None))
             .values(deleted_at=now or datetime.now(UTC))
         )
+
+
+async def known(database: Database, container_ids: Iterable[str]) -> dict[str, Container]:
+    """Those of the containers that there are rows for."""
+    wanted = list(container_ids)
+    found: dict[str, Container] = {}
+    async with database.reading() as session:
+        for start in range(0, len(wanted), _IDS):
+            rows = await session.scalars(select(ContainerRow).where(ContainerRow.id.in_(wanted[start : start + _IDS])))
+            found.update((row.id, _container(row)) for row in rows)
+    return found
+
+
+async def alive(database: Database, made_before: datetime) -> list[Container]:
+    """Every container that should have a disk, made before a moment."""
+    async with database.reading() as session:
+        rows = await session.scalars(
+            select(ContainerRow).where(ContainerRow.deleted_at.is_(None), ContainerRow.created_at < made_before)
+        )
+        return [_container(row) for row in rows]
+
+
+async def mark_lost(database: Database, container_ids: Iterable[str], lost_at: datetime | None) -> None:
+    """Their host has no disk for them; None: it has one after all."""
+    wanted = list(container_ids)
+    async with database.writing() as session:
+        for start in range(0, len(wanted), _IDS):
+            await session.execute(
+                update(ContainerRow)
+                .where(ContainerRow.id.in_(wanted[start : start + _IDS]), ContainerRow.deleted_at.is_(None))
+                .values(lost_at=lost_at)
+            )
+
+
+async def forget(database: Database, deleted_before: datetime) -> int:
+    """Remove the rows of containers that were deleted before a moment, with all records about them; how many."""
+    async with database.writing() as session:
+        gone = await session.scalars(
+            delete(ContainerRow).where(ContainerRow.deleted_at < deleted_before).returning(ContainerRow.id)
+        )
+        return len(gone.all())
 
 
 async def placed(database: Database, container_id: str) -> dict[str, str]:
@@ -119,4 +211,6 @@ def _container(row: ContainerRow) -> Container:
         last_used_at=row.last_used_at,
         expires_at=row.expires_at,
         deleted_at=row.deleted_at,
+        lost_at=row.lost_at,
+        forked_from=row.forked_from,
     )

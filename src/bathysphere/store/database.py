@@ -104,6 +104,7 @@ def _prepare(data: Path, path: Path) -> None:
         with _alone(data / "start.lock"):
             _use_wal(path)
             migrate(path)
+        _give_to_the_owner_of(data, path, data / "start.lock")
     except OSError as error:
         raise DatabaseError(
             f"The data directory {data} cannot be used: {error.strerror} ({error.filename}). "
@@ -114,6 +115,14 @@ def _prepare(data: Path, path: Path) -> None:
             f"{path} cannot be used: {error}. If it is damaged, put back a backup; "
             "the directory must be on a local disk, not on a network file system."
         ) from error
+
+
+def _give_to_the_owner_of(data: Path, *paths: Path) -> None:
+    """What root makes in the server's directory must be the server's; SQLite sees to its own further files."""
+    owner = data.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for path in paths:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, String, text
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, MetaData, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from bathysphere.store.timestamps import Moment
@@ -23,7 +23,7 @@ class Base(DeclarativeBase):
     """What all tables share."""
 
     metadata = MetaData(naming_convention=_NAMES)
-    type_annotation_map = {datetime: Moment, int: BigInteger, str: String}  # noqa: RUF012 - SQLAlchemy's own form
+    type_annotation_map = {datetime: Moment, int: BigInteger, str: String, float: Float}  # noqa: RUF012 - SQLAlchemy's own form
 
 
 class OrganizationRow(Base):
@@ -67,7 +67,7 @@ class ApiKeyRow(Base):
 
 
 class ContainerRow(Base):
-    """A container as clients see it. ``deleted_at``: its disk is gone."""
+    """A container as clients see it. ``deleted_at``: its disk is gone. ``lost_at``: its host has no disk for it."""
 
     __tablename__ = "containers"
 
@@ -77,8 +77,13 @@ class ContainerRow(Base):
     last_used_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    lost_at: Mapped[datetime | None]
+    # Not a foreign key: a copy outlives what it was copied from.
+    forked_from: Mapped[str | None]
 
     __table_args__ = (
+        # The list's order, newest first; the id decides within one microsecond.
+        Index("ix_containers_listing", "workspace_id", "created_at", "id"),
         Index(
             "ix_containers_expiring",
             "expires_at",
@@ -100,6 +105,38 @@ class ContainerFileRow(Base):
     file_id: Mapped[str] = mapped_column(primary_key=True)
     filename: Mapped[str]
     placed_at: Mapped[datetime]
+
+
+class ContainerCallRow(Base):
+    """What was done in a container, by whom, and how it ended. Triggers keep it as it was written (see ``audit``)."""
+
+    __tablename__ = "container_calls"
+
+    # A plain INTEGER, which SQLite numbers by itself; AUTOINCREMENT never gives a number twice.
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    container_id: Mapped[str] = mapped_column(ForeignKey("containers.id", ondelete="CASCADE"))
+    workspace_id: Mapped[str]
+    api_key_id: Mapped[str | None]
+    request_id: Mapped[str | None]
+    started_at: Mapped[datetime]
+    action: Mapped[str]
+    subject: Mapped[str | None]
+    subject_bytes: Mapped[int]
+    subject_sha256: Mapped[str]
+    outcome: Mapped[str]
+    error: Mapped[str | None]
+    exit_code: Mapped[int | None]
+    timed_out: Mapped[bool]
+    duration_seconds: Mapped[float]
+    cpu_seconds: Mapped[float | None]
+    peak_memory_bytes: Mapped[int | None]
+    written_bytes: Mapped[int | None]
+    files: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+
+    __table_args__ = (
+        Index("ix_container_calls_container", "container_id", "number"),
+        {"sqlite_autoincrement": True},
+    )
 
 
 class FileRow(Base):

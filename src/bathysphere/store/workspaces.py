@@ -82,6 +82,13 @@ def _workspace(row: WorkspaceRow) -> Workspace:
     return Workspace(row.id, row.organization_id, row.name, row.created_at, row.engine)
 
 
+async def names(database: Database) -> dict[str, str]:
+    """The name of every workspace, by id."""
+    async with database.reading() as session:
+        found = await session.execute(select(WorkspaceRow.id, WorkspaceRow.name).order_by(WorkspaceRow.created_at))
+        return {workspace_id: name for workspace_id, name in found}  # noqa: C416 - rows are not plain pairs to the types
+
+
 def check_name(name: str) -> None:
     """Raises UnusableName for what cannot name a workspace or a key."""
     if not name.strip():

@@ -37,7 +37,8 @@ class ApiError(Exception):
     """A failure with its documented type; the HTTP status follows from the type.
 
     ``details`` holds ``error_code`` where the protocol has one. ``retry_after_seconds`` becomes the
-    ``retry-after`` header; ``should_retry`` the ``x-should-retry`` header that SDKs obey.
+    ``retry-after`` header; ``should_retry`` the ``x-should-retry`` header that SDKs obey. ``reason`` is what a log
+    may say of it; it is given where the message repeats an upstream's words, which may quote a conversation.
     """
 
     type: ClassVar[ErrorType] = "api_error"
@@ -50,9 +51,11 @@ class ApiError(Exception):
         details: dict[str, Any] | None = None,
         retry_after_seconds: float | None = None,
         should_retry: bool | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.reason = message if reason is None else reason
         self.details: dict[str, Any] | None = (
             {**(details or {}), "error_code": error_code} if error_code is not None else details
         )

@@ -114,8 +114,8 @@ StreamEvent = Annotated[
 ]
 
 
-def event_wire(event: StreamEvent) -> dict[str, Any]:
-    """The event as the JSON of its ``data:`` line."""
+def event_wire(event: BaseModel) -> dict[str, Any]:
+    """The event as the JSON of its ``data:`` line; one that is not of the protocol is told as it is."""
     match event:
         case MessageStart(message=message):
             return {"type": "message_start", "message": message.wire()}

@@ -115,7 +115,7 @@ class Workbench:
         messages = [*(before or []), UpstreamMessage("user", content)]
         said = []
         while True:
-            request = SampleRequest(model="demo", max_tokens=1024, messages=messages, tools=tools)
+            request = SampleRequest(model="demo", max_tokens=4096, messages=messages, tools=tools)
             sampled = await fold(DemoModel().sample(request))
             said.append(sampled.text)
             if sampled.stop_reason != "tool_use":

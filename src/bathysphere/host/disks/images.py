@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _NO_ROOM = 16 * 1024 * 1024
 
+_TRIAL = "bathysphere-trial"
+
 _LAYOUT = 1
 """Counted up when templates are made in another way."""
 
@@ -58,16 +60,31 @@ class Images:
         """See Disks."""
         for old in self._root.parent.glob(f"{self._template.name}.*"):
             await self._trash.burn(old)
-        if self._template.exists():
-            return
         try:
-            await self._worker.call("make", str(self._template), self._size)
+            if not self._template.exists():
+                await self._worker.call("make", str(self._template), self._size)
         except OSError as error:
-            raise DiskError(f"File systems for containers cannot be made: {_text(error)}.") from error
+            raise DiskError(f"File systems for containers cannot be made: {_text(error)}.", is_full(error)) from error
+        await self.delete(_TRIAL)
+        await self.create(_TRIAL)
+        try:
+            await self.detach(await self.attach(_TRIAL))
+        except DiskError as error:
+            raise DiskError(
+                "File systems for containers cannot be mounted, so nothing would limit their disks: "
+                f"{self.trouble(_TRIAL)}. The host needs loop devices (modprobe loop) and CAP_SYS_ADMIN; in "
+                "a container it needs the machine's /dev and leave to use block devices 7:*."
+            ) from error
+        finally:
+            await self.delete(_TRIAL)
 
     def ids(self) -> list[str]:
         """See Disks."""
-        return sorted(entry.name for entry in os.scandir(self._root))
+        return sorted(
+            entry.name
+            for entry in os.scandir(self._root)
+            if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+        )
 
     def _info(self, container_id: str) -> os.stat_result | None:
         try:

@@ -32,6 +32,7 @@ class Worker:
         self._operations = operations
         self._socket: socket.socket | None = None
         self._process: Process | None = None
+        self._parting: asyncio.Future[None] | None = None
         self._number = 0
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
@@ -79,7 +80,10 @@ class Worker:
         except OSError:
             said = b""
         if not said:
-            self._end()
+            process = self._end()
+            if process is not None:
+                process.kill()
+                self._parting = asyncio.ensure_future(_part(process))
             return
         number, failed, value = json.loads(said)
         done = self._waiting.pop(number, None)
@@ -106,8 +110,12 @@ class Worker:
         """End the process and wait for that."""
         process = self._end()
         if process is not None:
-            await process.ended()
-            process.close()
+            await _part(process)
+
+
+async def _part(process: Process) -> None:
+    await process.ended()
+    process.close()
 
 
 def _serve(channel: socket.socket, parent: int, operations: Mapping[str, Callable[..., object]]) -> None:

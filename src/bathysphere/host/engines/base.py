@@ -37,8 +37,12 @@ class SandboxSpec:
     processes: int
     """At most so many in the sandbox. ``group`` sees to it where the sandbox's processes are the kernel's own."""
     open_files: int
+    file_bytes: int
+    """Size of the largest file that can be written."""
     shared_memory_bytes: int
     """Size of /dev/shm and of /run."""
+    views: Path | None = None
+    """Where the engine may mount what this sandbox is to have for itself; None when it cannot mount."""
     extra: Mapping[Path, str] = field(default_factory=dict)
     """Further read-only folders: path here -> path inside."""
 

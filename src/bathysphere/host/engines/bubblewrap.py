@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bathysphere.host.engines.base import EngineError, SandboxSpec
+from bathysphere.host.engines.own_view import MOUNT_POINTS, OwnViews, View
 from bathysphere.host.processes import Launch, Process, launch, parent_of, readable
+from bathysphere.host.seccomp import SealedFilter, standard_filter
+from bathysphere.host.syscall_policy import PolicyError
 
 INSIDE_UID = 1000
 """The user that the sandbox's programs see themselves as; ``user`` in the image's /etc/passwd."""
 
 _OWN_PLACES = {"home", "tmp", "files", "guest", "proc", "dev", "run", "sys", "skills"}
 """What is never taken from the image's root directory."""
-
-_MOUNT_POINTS = ("home/user", "tmp", "files", "guest", "proc", "dev", "run", "skills")
-"""Places that an image has when it can be shown in one piece."""
 
 _PYTHONS = ("usr/bin/python3.11", "usr/local/bin/python3.11", "usr/bin/python3", "usr/local/bin/python3")
 
@@ -32,6 +32,12 @@ _NAMESPACES = (
     *("--uid", str(INSIDE_UID), "--gid", str(INSIDE_UID), "--hostname", "container"),
     *("--disable-userns", "--cap-drop", "ALL", "--new-session", "--die-with-parent", "--as-pid-1"),
 )
+
+_HIDDEN = ("cmdline", "diskstats", "interrupts", "partitions", "sys/kernel/random/boot_id")
+"""Files in /proc that tell of the machine and that no program needs. Each costs 0.2 ms of every start."""
+
+_NO_CORE_DUMPS = 1
+"""Bytes. With 0, the kernel would still start a program of the host that core_pattern may name."""
 
 _PIPE_BYTES = 256 * 1024
 _COMPLAINT = 65536
@@ -47,6 +53,9 @@ class Bubblewrap:
     def __init__(self) -> None:
         self._program = ""
         self._layouts: dict[Path, tuple[list[str], str]] = {}
+        self._hidden: list[str] = []
+        self._views = OwnViews()
+        self._filter: SealedFilter
 
     def check(self) -> None:
         """See Engine."""
@@ -60,6 +69,16 @@ class Bubblewrap:
         if b"--disable-userns" not in options:
             raise EngineError(f"{found} is older than bubblewrap 0.8, which is needed. Install a newer one.")
         self._program = found
+        self._hidden = [word for name in _HIDDEN if Path("/proc", name).exists() for word in _hide(f"/proc/{name}")]
+        if Path("/proc/pressure").is_dir():
+            # One can have the kernel watch over the pressure on the whole machine here.
+            self._hidden += ["--size", "4096", "--tmpfs", "/proc/pressure", "--remount-ro", "/proc/pressure"]
+        try:
+            self._filter = SealedFilter(standard_filter())
+        except (PolicyError, OSError) as error:
+            raise EngineError(
+                f"The filter of system calls cannot be made, and nothing runs without: {error}"
+            ) from error
 
     def environment(self, image: Path) -> dict[str, str]:
         """See Engine."""
@@ -89,10 +108,7 @@ class Bubblewrap:
             except OSError as error:
                 raise EngineError(f"The image {image} cannot be read: {error.strerror}. Build it again.") from error
             arguments: list[str] = []
-            if all((image / place).is_dir() for place in _MOUNT_POINTS):
-                # One mount instead of a dozen; the places of our own are mounted over it.
-                arguments = ["--ro-bind", str(image), "/"]
-                entries = []
+            whole = all((image / place).is_dir() for place in MOUNT_POINTS)
             for entry in entries:
                 if entry.name in _OWN_PLACES:
                     continue
@@ -103,53 +119,68 @@ class Bubblewrap:
             python = next((name for name in _PYTHONS if (image / name).is_file()), None)
             if python is None:
                 raise EngineError(f"The image {image} holds no python3 for the guest. Build it again.")
-            self._layouts[image] = (arguments, f"/{python}")
+            # One mount instead of a dozen; the places of our own are mounted over it.
+            self._layouts[image] = (["--ro-bind", str(image), "/"] if whole else arguments, f"/{python}")
         return self._layouts[image]
 
-    def _arguments(self, spec: SandboxSpec) -> list[str]:
+    def _arguments(self, spec: SandboxSpec, view: View) -> list[str]:
         image, python = self._layout(spec.image)
+        if view.holds_guest:
+            image = ["--ro-bind", str(view.image), "/"]
+        terminals = ["--dev-bind", str(view.terminals), "/dev/pts"] if view.terminals else []
         size = str(spec.shared_memory_bytes)
         arguments = [
             self._program,
             *_NAMESPACES,
             *image,
-            *("--proc", "/proc", "--dev", "/dev"),
+            *("--proc", "/proc", *self._hidden),
+            *("--dev", "/dev", *terminals),
             *("--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"),  # noqa: S108
             *("--perms", "0755", "--size", size, "--tmpfs", "/run"),
+            # Else everybody in there could keep memory in it, and take the devices away.
+            *("--remount-ro", "/dev"),
             *("--bind", str(spec.disk / "home"), "/home/user"),
             *("--bind", str(spec.disk / "tmp"), "/tmp"),  # noqa: S108
             *("--bind", str(spec.disk / "files"), "/files"),
-            *("--ro-bind", str(spec.guest), "/guest"),
         ]
+        if not view.holds_guest:
+            arguments += ["--ro-bind", str(spec.guest), "/guest"]
         for outside, inside in spec.extra.items():
             arguments += ["--ro-bind", str(outside), inside]
-        arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--"]
+        arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--seccomp", "4", "--"]
         return [*arguments, python, "-I", "-S", "-B", "/guest/start.py"]
 
     async def start(self, spec: SandboxSpec) -> BubblewrapSandbox:
         """See Engine."""
-        arguments = self._arguments(spec)
+        try:
+            with self._views.mounted(spec.views, spec.image) as view:
+                # When it is known who process 1 is, the sandbox has its own copies of what is mounted here.
+                return await self._start(spec, self._arguments(spec, view))
+        except OSError as error:
+            raise EngineError(f"bubblewrap could not be started: {error}") from error
+
+    async def _start(self, spec: SandboxSpec, arguments: list[str]) -> BubblewrapSandbox:
+        """Raises OSError."""
+        filtering = self._filter.open()
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(4)]
         (in_read, in_write), (out_read, out_write), (err_read, err_write), (info_read, info_write) = pipes
-        for end in (in_write, out_write):
-            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        limits = {
+            resource.RLIMIT_NOFILE: spec.open_files,
+            resource.RLIMIT_CORE: _NO_CORE_DUMPS,
+            resource.RLIMIT_FSIZE: spec.file_bytes,
+        }
         try:
+            for end in (in_write, out_write):
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            descriptors = [in_read, out_write, err_write, info_write, filtering]
             with spec.group.entrances() if spec.group else contextlib.nullcontext(()) as join:
-                pid = launch(
-                    Launch(
-                        arguments,
-                        [in_read, out_write, err_write, info_write],
-                        spec.identity,
-                        join,
-                        {resource.RLIMIT_NOFILE: spec.open_files, resource.RLIMIT_CORE: 0},
-                    )
-                )
-        except OSError as error:
+                pid = launch(Launch(arguments, descriptors, spec.identity, join, limits))
+        except OSError:
             for end in (in_write, out_read, err_read, info_read):
                 os.close(end)
-            raise EngineError(f"bubblewrap could not be started: {error}") from error
+            raise
         finally:
-            for end in (in_read, out_write, err_write, info_write):
+            for end in (in_read, out_write, err_write, info_write, filtering):
                 os.close(end)
         os.set_blocking(err_read, False)
         sandbox = BubblewrapSandbox(in_write, out_read, err_read, Process(pid))
@@ -162,6 +193,11 @@ class Bubblewrap:
         finally:
             os.close(info_read)
         return sandbox
+
+
+def _hide(path: str) -> list[str]:
+    """Arguments that make a file unreadable: a device where devices are not honoured."""
+    return ["--ro-bind", "/dev/null", path]
 
 
 @dataclass

@@ -55,6 +55,9 @@ _CAPABILITIES = (
 _OPEN_FILES = 65536
 """Of gVisor itself, which holds several for each one that is open inside."""
 
+_NO_CORE_DUMPS = 1
+"""Bytes. With 0, the kernel would still start a program of the host that core_pattern may name."""
+
 _SPARE_TASKS = 256
 _PIPE_BYTES = 256 * 1024
 
@@ -195,7 +198,7 @@ class Gvisor:
                         # In the container's group as well, to pass through the folder of its disk.
                         Identity(_KEEPER, _KEEPER, (INSIDE_UID,)),
                         join,
-                        {resource.RLIMIT_NOFILE: min(most, _OPEN_FILES), resource.RLIMIT_CORE: 0},
+                        {resource.RLIMIT_NOFILE: min(most, _OPEN_FILES), resource.RLIMIT_CORE: _NO_CORE_DUMPS},
                         namespace,
                     )
                 )
@@ -239,7 +242,7 @@ def _configuration(spec: SandboxSpec, python: str, extra: dict[str, str], librar
     def bind(source: str, target: str, mode: str) -> dict[str, object]:
         return {"destination": target, "type": "bind", "source": source, "options": [mode]}
 
-    limits = {"NOFILE": spec.open_files, "NPROC": spec.processes, "CORE": 0}
+    limits = {"NOFILE": spec.open_files, "NPROC": spec.processes, "CORE": 0, "FSIZE": spec.file_bytes}
     nothing: list[str] = []
     return {
         "ociVersion": "1.0.2",

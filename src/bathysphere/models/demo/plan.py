@@ -76,11 +76,11 @@ class Toolbox:
             return Call(say, "bash_code_execution", {"command": _heredoc(code)})
         return Call(say, "code_execution", {"code": code})
 
-    def program(self, say: str, program_name: str, /, **constants: Any) -> Call:
-        """Run a program of ``programs/``; ``constants`` are JSON values that it finds as variables."""
+    def program(self, say: str, /, *names: str, **constants: Any) -> Call:
+        """Run programs of ``programs/`` as one; ``constants`` are JSON values that they find as variables."""
         # repr of what JSON can hold is a Python literal, except for non-finite floats, which no caller passes.
         head = "".join(f"{key.upper()} = {json.loads(json.dumps(value))!r}\n" for key, value in constants.items())
-        return self.python(say, head + program(program_name))
+        return self.python(say, head + "\n".join(map(program, names)))
 
     def shell(self, say: str, command: str) -> Call:
         """Run a shell command; where there is only Python, through ``subprocess``."""

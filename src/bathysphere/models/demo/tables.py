@@ -1,4 +1,4 @@
-"""The analysis of uploaded CSV files, in three steps: read, draw, state findings and write them down."""
+"""The analysis of uploaded CSV files, in two steps: read and state findings; draw and write them down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bathysphere.models.demo.plan import Call, Plan, Toolbox
 
 _ANALYSIS = re.compile(r"\b(analy[sz]e|analysis|summari[sz]e|summary|explore|describe|inspect|report|findings)\b", re.I)
 _DATA = re.compile(r"\b(csv|tsv|data ?set|spreadsheet|table|uploaded|this data|this file|the file)\b", re.I)
-_STEPS = 3
+_STEPS = 2
 
 
 def _saved(outcomes: Sequence[Outcome]) -> list[str]:
@@ -29,9 +29,7 @@ def _report_on(name: str, outcomes: Sequence[Outcome]) -> str:
         f"(separator: {read.get('separator', '?')}), with {read.get('missing values', '?')} missing values "
         f"and {read.get('duplicate rows', '?')} duplicate rows."
     ]
-    if columns := outcomes[0].section("Columns"):
-        parts.append("Columns:\n\n" + "\n".join(columns))
-    if findings := outcomes[-1].section("Findings"):
+    if findings := outcomes[0].section("Findings"):
         parts.append("Findings:\n\n" + "\n".join(findings))
     notes = [outcome.fields()["note"] for outcome in outcomes if "note" in outcome.fields()]
     parts.extend(f"Note: {note}." for note in notes)
@@ -72,7 +70,7 @@ class _Analysis:
             mine: list[Outcome] = []
             self._done.append((name, mine))
             for step in range(_STEPS):
-                calls.append(self._call(number, name, step, mine))
+                calls.append(self._call(number, name, step))
                 if not remaining:
                     return Plan(calls, self._report, keep_going=True)
                 mine.append(remaining.pop(0))
@@ -83,21 +81,17 @@ class _Analysis:
     def _report(self, _: Sequence[Outcome]) -> str:
         return "\n\n".join(_report_on(name, outcomes) for name, outcomes in self._done if outcomes)
 
-    def _call(self, number: int, name: str, step: int, outcomes: Sequence[Outcome]) -> Call:
+    def _call(self, number: int, name: str, step: int) -> Call:
         prompt = self._conversation.prompt
         # Several files may give charts of the same kind: each has its own prefix then.
         prefix = f"{number + 1}_" if len(self._conversation.uploads) > 1 else ""
         key = str(number)
         if step == 0:
-            return self._toolbox.program(f"Let me read {name} and see what it holds.", "table_read", name=name, key=key)
-        if step == 1:
-            first = f"{prefix}{image}" if (image := image_name(prompt)) else None
-            say = "Now I'll draw what its columns allow."
-            return self._toolbox.program(say, "table_charts", key=key, prefix=prefix, first=first)
+            say = f"Let me read {name} and see what it holds."
+            return self._toolbox.program(say, "table_findings", "table_read", name=name, key=key)
         report = bool(re.search(r"\breport\b", prompt, re.I))
         readme = bool(re.search(r"\breadme\b", prompt, re.I))
-        say = "Finally the findings" + (", written down in files too." if report or readme else ".")
-        charts = [line for line in _saved(outcomes) if "." in line]
-        return self._toolbox.program(
-            say, "table_findings", key=key, name=name, prefix=prefix, report=report, readme=readme, charts=charts
-        )
+        first = f"{prefix}{image}" if (image := image_name(prompt)) else None
+        say = "Now I'll draw what its columns allow" + (", and write it down." if report or readme else ".")
+        constants = {"key": key, "name": name, "prefix": prefix, "first": first, "report": report, "readme": readme}
+        return self._toolbox.program(say, "table_charts", "table_report", **constants)

@@ -1,0 +1,18 @@
+"""How this program is called, for messages that name a command to type."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+NAME = "bathysphere"
+
+
+def program() -> str:
+    """``bathysphere`` where that is on the PATH, else with its whole path, quoted for a shell."""
+    if shutil.which(NAME):
+        return NAME
+    beside = Path(sys.executable).with_name(NAME)
+    return shlex.quote(str(beside)) if beside.exists() else f"{shlex.quote(sys.executable)} -m {NAME}"

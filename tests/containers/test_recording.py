@@ -1,0 +1,162 @@
+"""Every call is recorded, however it ends, and nobody waits for that."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from bathysphere.containers import recording
+from bathysphere.containers.containers import Containers
+from bathysphere.containers.host import Command, DiskFull, EditorCommand, PathNotFound
+from bathysphere.containers.recording import Actor, Recorder, Records
+from bathysphere.settings import Settings
+from bathysphere.store import audit
+from bathysphere.store.audit import Call
+from bathysphere.store.database import DatabaseFull
+from tests.containers.conftest import Parts
+
+
+async def recorded(parts: Parts, container_id: str) -> Sequence[Call]:
+    """The record, oldest first, without the making of the container."""
+    await parts.containers.records.flush()
+    return list(reversed(await audit.latest(parts.database, container_id, 1000)))[1:]
+
+
+async def test_commands_edits_and_files_are_recorded_with_who_and_how(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    await container.run(Command("bash", "echo x > $OUTPUT_DIR/made.txt; exit 9", 60))
+    await container.run(Command("python", "while True: pass", 0.3))
+    await container.edit(EditorCommand(command="create", path="notes.md", file_text="# ünïcode"))
+    await container.edit(EditorCommand(command="view", path="nowhere.md"))
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"abc"
+
+    assert await container.upload("up.bin", content()) == 3
+    with pytest.raises(PathNotFound):
+        async for _ in container.download("down.bin"):
+            pass
+    bash, python, create, view, upload, download = await recorded(parts, container.id)
+    for call in (bash, python, create, view, upload, download):
+        assert (call.workspace_id, call.api_key_id, call.request_id) == (parts.actor.workspace_id, "apikey_1", "req_1")
+    assert (bash.action, bash.outcome, bash.exit_code, bash.timed_out) == ("bash", "finished", 9, False)
+    assert [(file.name, file.size_bytes) for file in bash.files] == [("made.txt", 2)]
+    assert bash.files[0].id.startswith("file_")
+    assert (python.action, python.timed_out, python.outcome) == ("python", True, "finished")
+    assert python.duration_seconds >= 0.3
+    assert python.cpu_seconds is None or python.cpu_seconds > 0
+    assert (create.action, create.subject, create.written_bytes) == ("create_file", "notes.md", 11)
+    assert (view.action, view.outcome) == ("view", "refused")
+    assert (upload.action, upload.subject, upload.written_bytes) == ("upload", "up.bin", 3)
+    assert (download.action, download.outcome) == ("download", "refused")
+
+
+async def test_a_call_that_is_cancelled_is_recorded_as_such(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    running = asyncio.create_task(container.run(Command("bash", "sleep 60", 60)))
+    while (await parts.host.list())[0].state != "busy":
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    (call,) = await recorded(parts, container.id)
+    assert (call.outcome, call.subject, call.exit_code) == ("cancelled", "sleep 60", None)
+
+
+async def test_a_call_that_fails_is_recorded_with_the_reason(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    await parts.host.delete(container.id)
+    with pytest.raises(Exception, match="no container"):
+        await container.run(Command("bash", "true", 60))
+    (call,) = await recorded(parts, container.id)
+    assert call.outcome == "failed"
+    assert call.error is not None
+    assert call.error.startswith("UnknownContainer: ")
+
+
+async def test_the_text_of_commands_can_be_kept_out(parts: Parts) -> None:
+    tables = {"containers": {"record_commands": False}}
+    quiet = Containers(parts.database, parts.containers._blobs, parts.host, Settings.model_validate(tables))
+    container = await quiet.create(parts.actor)
+    await container.run(Command("bash", "echo secret", 60))
+    await container.edit(EditorCommand(command="view", path="/tmp"))
+    await quiet.close()
+    view, bash, _ = await audit.latest(parts.database, container.id, 10)
+    assert (bash.subject, bash.subject_sha256) == (None, hashlib.sha256(b"echo secret").hexdigest())
+    assert view.subject == "/tmp", "a path is no command"
+
+
+async def test_closing_writes_what_waits(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    records = Records(parts.database)
+    for number in range(1200):
+        records.append(record(container.id, parts.actor, str(number)))
+    await records.close()
+    calls = await audit.latest(parts.database, container.id, 2000)
+    assert [call.subject for call in reversed(calls) if call.action == "bash"] == [str(n) for n in range(1200)]
+
+
+async def test_records_are_written_without_anybody_asking(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    await container.run(Command("bash", "true", 60))
+    while len(await audit.latest(parts.database, container.id, 10)) < 2:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_record_of_an_unknown_container_does_not_hold_up_others(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    records = Records(parts.database)
+    for container_id in ("container_nowhere", container.id):
+        records.append(record(container_id, parts.actor, "x"))
+    await records.close()
+    assert "x" in [call.subject for call in await audit.latest(parts.database, container.id, 10)]
+
+
+async def test_when_records_cannot_be_written_calls_are_refused_in_the_end(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MOST_WAITING", 3)
+    records = Records(parts.database)
+    container = await parts.containers.create(parts.actor)
+    recorder = Recorder(container.id, parts.actor, records.append, records.check)
+    async with parts.database._write_lock:  # as long as the disk is full
+        for _ in range(3):
+            with recorder.call("bash", "x"):
+                pass
+        ran = False
+        with pytest.raises(DiskFull, match="cannot be recorded"), recorder.call("bash", "x"):
+            ran = True
+        assert not ran
+    await records.flush()
+    with recorder.call("bash", "there is room again"):
+        ran = True
+    assert ran
+    await records.close()
+
+
+def record(container_id: str, actor: Actor, text: str) -> Call:
+    call = audit.operator_call(container_id, actor.workspace_id, "bash")
+    subject, length, digest = audit.subject_of(text)
+    return replace(call, subject=subject, subject_bytes=length, subject_sha256=digest)
+
+
+async def test_a_full_disk_keeps_nobody_from_looking(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = await parts.containers.create(parts.actor)
+
+    def always_full() -> object:
+        raise DatabaseFull("The disk of the data directory is full; make room on it.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.database, "writing", always_full)
+        opened = await parts.containers.open(parts.actor, container.id)
+        assert (await opened.run(Command("bash", "echo usable", 60))).stdout == "usable\n"
+        row = await parts.containers.find(parts.actor.workspace_id, container.id)
+        await parts.containers.records.settle()
+        (seen,) = await parts.containers.overviews([row])
+        assert seen.state == "idle"
+    (call,) = await recorded(parts, container.id)
+    assert call.subject == "echo usable", "it is written when there is room again"
