@@ -12,6 +12,7 @@ import pytest
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.host import Command as ContainerCommand
 from bathysphere.containers.host import HostUnavailable, SandboxFailed
+from bathysphere.containers.recording import Actor
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
@@ -115,7 +116,8 @@ def runsc(folder: Path, date: str, platforms: str) -> Path:
     program = folder / "runsc"
     program.write_text(
         "#!/bin/sh\nif [ $1 = flags ]; then printf '%s\\n' '  -rootless' '  -ignore-cgroups' '  -network value' "
-        f"'  -root string' '  -overlay2 value' '  -platform string' '    \tspecifies which platform to use: {platforms}'; "
+        "'  -root string' '  -overlay2 value' '  -platform string' "
+        f"'    \tspecifies which platform to use: {platforms}'; "
         f"else echo 'runsc version release-{date}.0'; fi\n"
     )
     program.chmod(0o755)
@@ -149,9 +151,9 @@ async def test_a_workspace_has_its_own_engine(make_host: MakeHost, tmp_path: Pat
     try:
         guarded, plain = [await workspaces.named(database, name) for name in ("strangers", "lab")]
         assert await workspaces.set_engine(database, "strangers", "gvisor")
-        made = await containers.create(guarded.id)
+        made = await containers.create(Actor(guarded.id))
         assert (await made.run(ContainerCommand("bash", KERNEL, 30))).stdout == GVISOR
-        made = await containers.create(plain.id)
+        made = await containers.create(Actor(plain.id))
         assert (await made.run(ContainerCommand("bash", KERNEL, 30))).stdout != GVISOR
     finally:
         await database.close()

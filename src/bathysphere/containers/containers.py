@@ -14,9 +14,8 @@ from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, T
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
-from bathysphere.store import audit, files
+from bathysphere.store import audit, files, workspaces
 from bathysphere.store import containers as rows
-from bathysphere.store import workspaces
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError

@@ -183,27 +183,25 @@ async def devices(subject: Subject) -> None:
         "echo x > /dev/full || echo full; test -e /dev/fd/0 && test -d /dev/shm && echo there"
     )
     same(seen.stdout, "4\n4\nfull\nthere\n")
-    harmless = set(
-        [
-            "console",
-            "core",
-            "fd",
-            "full",
-            "fuse",
-            "net",
-            "null",
-            "ptmx",
-            "pts",
-            "random",
-            "shm",
-            "stderr",
-            "stdin",
-            "stdout",
-            "tty",
-            "urandom",
-            "zero",
-        ]
-    )
+    harmless = {
+        "console",
+        "core",
+        "fd",
+        "full",
+        "fuse",
+        "net",
+        "null",
+        "ptmx",
+        "pts",
+        "random",
+        "shm",
+        "stderr",
+        "stdin",
+        "stdout",
+        "tty",
+        "urandom",
+        "zero",
+    }
     names = (await subject.python("import os\nprint(*os.listdir('/dev'))")).stdout.split()
     expect(set(names) <= harmless, names)
     seen = await subject.python(

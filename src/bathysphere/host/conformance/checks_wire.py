@@ -44,7 +44,8 @@ async def _taken_over(subject: Subject, program: str) -> AsyncGenerator[Subject,
     configuration = subject.configuration
     fleet = Fleet(
         engines=subject.ground.engines,
-        stage=replace(subject.ground.stage, guest=folder),
+        # A view of the image that is the engine's own would hold the honest guest.
+        stage=replace(subject.ground.stage, guest=folder, views=None),
         disks=subject.ground.disks,
         cgroups=subject.ground.cgroups,
         environment=configuration.environment,
