@@ -197,9 +197,9 @@ class LocalHost:
                 pass
         return answer
 
-    async def create(self, container_id: str) -> None:
+    async def create(self, container_id: str, engine: str | None = None) -> None:
         """See Host."""
-        await self._ask({"op": "create", "container": container_id})
+        await self._ask({"op": "create", "container": container_id, "engine": engine or ""})
 
     async def delete(self, container_id: str) -> None:
         """See Host."""

@@ -54,7 +54,7 @@ class Daemon:
         await ground.prepare()
         self._ground = ground
         self._fleet = Fleet(
-            engine=ground.engine,
+            engines=ground.engines,
             stage=ground.stage,
             disks=ground.disks,
             cgroups=ground.cgroups,

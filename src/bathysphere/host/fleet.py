@@ -17,7 +17,8 @@ from typing import Literal
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import DiskFull, HostedContainer, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.host.disks.base import Disk, DiskError, Disks
-from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
+from bathysphere.host.engine_choice import Engines
+from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
 from bathysphere.host.warm_pool import PREFIX, WarmPool
@@ -60,7 +61,7 @@ class Fleet:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engines: Engines,
         stage: Stage,
         disks: Disks,
         cgroups: Cgroups | None,
@@ -69,7 +70,7 @@ class Fleet:
         settings: HostSettings,
     ) -> None:
         """Without ``cgroups`` the guest limits itself: memory per process, processes per sandbox."""
-        self._engine = engine
+        self._engines = engines
         self._stage = stage
         self._disks = disks
         self._cgroups = cgroups
@@ -163,15 +164,21 @@ class Fleet:
                     f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
                 ) from error
 
-    async def create(self, container_id: str) -> None:
-        """Make a disk and start a sandbox; a container that exists is started. Raises what ``Host.create`` does."""
+    async def create(self, container_id: str, engine: str | None = None) -> None:
+        """Make a disk and start a sandbox; a container that exists is started, in the engine that it has.
+
+        Raises what ``Host.create`` does.
+        """
         async with self._visit(container_id) as resident:
             fresh = not self._disks.exists(container_id)
             try:
                 if fresh and self._adopt(resident):
                     return
                 if fresh:
+                    self._engines.choose(container_id, engine)
                     await self._disks.create(container_id)
+            except EngineError as error:
+                raise SandboxFailed(f"The sandbox could not be started: {error}") from error
             except DiskError as error:
                 log.error("%s: its disk could not be made: %s", container_id, error)
                 raise _failure(error) from error
@@ -187,6 +194,7 @@ class Fleet:
     async def _undo(self, resident: Resident) -> None:
         await self._end(resident)
         await self._disks.delete(resident.container_id)
+        self._engines.forget(resident.container_id)
 
     async def _make_safe(self, resident: Resident) -> None:
         """See that what was told to a caller as done survives a loss of power. Raises DiskFull and SandboxFailed."""
@@ -247,7 +255,10 @@ class Fleet:
             async with self._visit(new_id):
                 await self._end(resident)
                 try:
+                    self._engines.copy(container_id, new_id)
                     await self._disks.fork(container_id, new_id)
+                except EngineError as error:
+                    raise SandboxFailed(f"The container cannot be copied: {error}") from error
                 except DiskError as error:
                     log.error("%s: %s", container_id, error)
                     raise _failure(error) from error
@@ -264,6 +275,7 @@ class Fleet:
         async with self._visit(container_id) as resident:
             await self._end(resident)
             await self._disks.delete(container_id)
+            self._engines.forget(container_id)
             resident.deleted = False
 
     async def _start(self, resident: Resident, fresh: bool = False) -> None:
@@ -275,28 +287,31 @@ class Fleet:
         try:
             disk = await self._disks.attach(resident.container_id)
             limits = self._limits
+            engine = self._engines.of(resident.container_id)
             if self._cgroups is not None:
                 group = self._cgroups.create(
-                    resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, limits.processes)
+                    resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, engine.tasks(limits.processes))
                 )
             else:
                 # Counted within the sandbox's own user namespace, so other processes of the user do not count.
                 rlimits = {"AS": limits.memory_bytes, "NPROC": limits.processes}
-            running = await self._engine.start(
+            running = await engine.start(
                 SandboxSpec(
                     image=self._stage.image,
                     guest=self._stage.guest,
                     disk=disk.path,
                     identity=disk.identity,
                     group=group,
+                    processes=limits.processes,
                     open_files=limits.open_files,
                     file_bytes=limits.disk_bytes,
                     shared_memory_bytes=min(SHARED_MEMORY_BYTES, limits.memory_bytes // 2),
                     views=self._stage.views,
                 )
             )
+            environment = {**self._environment, **engine.environment(self._stage.image)}
             try:
-                sandbox = await Sandbox.connect(running, self._environment, limits, rlimits=rlimits, fresh=fresh)
+                sandbox = await Sandbox.connect(running, environment, limits, rlimits=rlimits, fresh=fresh)
             except BaseException as error:
                 await running.kill()
                 said = running.complaint()
@@ -359,6 +374,12 @@ class Fleet:
         async with self._visit(resident.container_id) as visited:
             await self._end(visited)
         resident.last_used = last_used
+
+    async def rest(self, container_id: str) -> None:
+        """End a container's sandbox once nobody is in a call; its disk stays. No error when it does not run."""
+        resident = self._residents.get(container_id)
+        if resident is not None:
+            await self._rest(resident)
 
     async def rest_idle(self) -> None:
         """End the sandboxes that were idle for long enough."""
