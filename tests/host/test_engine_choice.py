@@ -95,7 +95,10 @@ async def test_a_killed_daemon_takes_gvisor_along(make_host: MakeHost, tmp_path:
 
 
 def test_what_a_killed_daemon_left_is_forgotten(tmp_path: Path) -> None:
-    engines = Engines({"bubblewrap": Bubblewrap()}, "bubblewrap", tmp_path)
+    class Other(Bubblewrap):
+        name = "other"
+
+    engines = Engines({"other": Other()}, "other", tmp_path)
     for name in ("lives", "dead"):
         engines.choose(name, None)
     (tmp_path / ".half").write_text("gvis")

@@ -60,6 +60,7 @@ async def test_its_files_last(make_host: MakeHost, tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
     assert (await Container(host, "one").bash("cat kept.txt")).stdout == "kept\n"
     os.kill(daemon_of(tmp_path / "data"), signal.SIGKILL)
+    await asyncio.to_thread(wait_for_end, tmp_path / "data")
     assert (await Container(host, "one").bash("cat kept.txt")).stdout == "kept\n"
 
 
@@ -96,7 +97,7 @@ async def test_a_new_daemon_begins_anew(make_host: MakeHost, tmp_path: Path) -> 
     await filled(host, 1)
     before = pooled(tmp_path / "data")
     os.kill(daemon_of(tmp_path / "data"), signal.SIGKILL)
-    wait_for_end(tmp_path / "data")
+    await asyncio.to_thread(wait_for_end, tmp_path / "data")
     await host.start()
     await filled(host, 1)
     assert pooled(tmp_path / "data") != before

@@ -12,17 +12,24 @@ from bathysphere.host.engines.base import Engine, EngineError
 
 log = logging.getLogger(__name__)
 
+_UNWRITTEN = "bubblewrap"
+"""The engine of containers for which none is written down: writing takes longer than all else in making one."""
+
 
 class Engines:
     """See the module. A container never runs in another engine than its own, however much that one is missing."""
 
     def __init__(self, engines: Mapping[str, Engine], default: str, folder: Path) -> None:
-        """``folder`` holds a file for each container, with the engine's name; it is made when missing."""
+        """``folder`` holds a file for each container with another engine than bubblewrap; it is made when missing."""
         self._engines = engines
         self._default = default
         self._folder = folder
         self._usable: set[str] = set()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def is_default(self, name: str | None) -> bool:
+        """Whether ``name`` is the engine of containers for which none was asked."""
+        return name is None or name == self._default
 
     @property
     def default(self) -> Engine:
@@ -34,8 +41,7 @@ class Engines:
         try:
             name = (self._folder / container_id).read_text()
         except FileNotFoundError:
-            # Made before engines could be chosen: bubblewrap was the only one.
-            name = "bubblewrap"
+            name = _UNWRITTEN
         except OSError as error:
             raise EngineError(f"The engine of {container_id} cannot be read: {error.strerror}") from error
         return self._engine(name)
@@ -52,6 +58,8 @@ class Engines:
     def choose(self, container_id: str, name: str | None) -> None:
         """Give a new container its engine; None is the default. It lasts when this returns. Raises EngineError."""
         engine = self._engine(name or self._default)
+        if engine.name == _UNWRITTEN:
+            return
         try:
             self._write(container_id, engine.name)
         except OSError as error:

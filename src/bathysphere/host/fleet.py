@@ -94,6 +94,7 @@ class Fleet:
             return None
         resident = Resident(f"{PREFIX}{os.urandom(8).hex()}")
         try:
+            self._engines.choose(resident.container_id, None)
             await self._disks.create(resident.container_id)
             await self._start(resident, fresh=True)
         except BaseException:
@@ -106,7 +107,9 @@ class Fleet:
         pooled = self._pool.take()
         if pooled is None or pooled.disk is None:
             return False
+        self._engines.choose(resident.container_id, None)
         resident.disk = self._disks.adopt(pooled.disk, resident.container_id)
+        self._engines.forget(pooled.container_id)
         resident.sandbox, resident.group, resident.kills = pooled.sandbox, pooled.group, pooled.kills
         return True
 
@@ -172,7 +175,7 @@ class Fleet:
         async with self._visit(container_id) as resident:
             fresh = not self._disks.exists(container_id)
             try:
-                if fresh and self._adopt(resident):
+                if fresh and self._engines.is_default(engine) and self._adopt(resident):
                     return
                 if fresh:
                     self._engines.choose(container_id, engine)
