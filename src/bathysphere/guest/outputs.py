@@ -114,6 +114,11 @@ class Outputs:
             if complete:
                 self._before = {name: _stamp(info) for name, info in found}
 
+    def prepare(self) -> None:
+        """Make the first call's directory before it comes: on most disks that takes longer than starting a command."""
+        self._make_directory()
+        self.notes = []
+
     def _make_directory(self) -> None:
         self.directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"
         try:
