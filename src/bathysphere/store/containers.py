@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import delete, literal, select, tuple_, update
+from sqlalchemy import Row, delete, literal, select, tuple_, update
 
 from bathysphere.store.database import Database
 from bathysphere.store.schema import ContainerFileRow, ContainerRow
@@ -79,8 +79,7 @@ async def create(
 
 async def get(database: Database, workspace_id: str, container_id: str) -> Container | None:
     """The container, also when it has expired; None when this workspace has none of that id."""
-    async with database.reading() as session:
-        row = await session.get(ContainerRow, container_id)
+    row = database.one(select(ContainerRow.__table__).where(ContainerRow.id == container_id))
     return _container(row) if row is not None and row.workspace_id == workspace_id else None
 
 
@@ -203,7 +202,7 @@ async def record_placed(
             )
 
 
-def _container(row: ContainerRow) -> Container:
+def _container(row: ContainerRow | Row[*tuple[Any, ...]]) -> Container:
     return Container(
         id=row.id,
         workspace_id=row.workspace_id,
