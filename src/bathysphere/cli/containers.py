@@ -15,7 +15,6 @@ from bathysphere.cli.columns import columns, shown, size
 from bathysphere.cli.program import program
 from bathysphere.containers import operating
 from bathysphere.containers.overview import Overview
-from bathysphere.image.image import find
 from bathysphere.store import audit, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.audit import Call
@@ -137,21 +136,16 @@ def container_log(data: Path | None, container_id: str, limit: int, as_json: boo
 
 @containers.command("delete")
 @data_directory.option
-@configuration.option
 @click.argument("container_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs: what became of each, as JSON.")
-def delete_containers(data: Path | None, config: Path | None, container_ids: tuple[str, ...], as_json: bool) -> None:
+def delete_containers(data: Path | None, container_ids: tuple[str, ...], as_json: bool) -> None:
     """Delete containers and what they hold, for good; also in the middle of a call."""
-    settings, _ = configuration.load(config)
-    image = find()
 
     async def work(database: Database) -> dict[str, bool]:
         # All are looked for before the first is deleted: a mistyped id changes nothing.
         found = [await _find(database, container_id) for container_id in container_ids]
-        root = None if image is None else image.root
         return {
-            container.id: await operating.delete(data_directory.of(data), database, container, settings, root)
-            for container in found
+            container.id: await operating.delete(data_directory.of(data), database, container) for container in found
         }
 
     gone = data_directory.run(data, work)

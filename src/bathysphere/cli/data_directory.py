@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import click
 
+from bathysphere.cli.program import code
+from bathysphere.host.privileges import acting_as_owner_of
 from bathysphere.settings import default_data_directory, store_directory
 from bathysphere.store.database import DATABASE_FILE, Database, DatabaseError
 from bathysphere.store.workspaces import UnusableName
@@ -41,8 +43,10 @@ def run(data: Path | None, work: Callable[[Database], Awaitable[T]], *, make: bo
         finally:
             await database.close()
 
+    store = store_directory(directory)
     try:
-        return asyncio.run(with_database())
+        with acting_as_owner_of(store, [directory / "host", *code()]):
+            return asyncio.run(with_database())
     except (DatabaseError, UnusableName) as error:
         raise click.ClickException(str(error)) from error
 

@@ -42,13 +42,10 @@ async def seen(data: Path, database: Database, containers: Sequence[rows.Contain
     return overviews(containers, await hosted(data) or {}, counts, datetime.now(UTC))
 
 
-async def delete(
-    data: Path, database: Database, container: rows.Container, settings: Settings, image: Path | None
-) -> bool:
+async def delete(data: Path, database: Database, container: rows.Container) -> bool:
     """Delete a container. From now on it is refused; True when its disk is gone already.
 
-    A running daemon removes the disk, also in the middle of a call. When none runs, one is started for it, with
-    ``settings`` and the root of the container image; where that cannot be, the next server removes the disk.
+    A running daemon removes the disk, also in the middle of a call. When none runs, the next server does.
     """
     if container.deleted_at is None:
         await rows.mark_deleted(database, container.id)
@@ -58,14 +55,4 @@ async def delete(
         return True
     except HostError as error:
         _log.info("no daemon removes the disk of %s: %s", container.id, error)
-    if image is None:
-        return False
-    started = LocalHost(data, settings, image)
-    try:
-        await started.delete(container.id)
-        return True
-    except HostError as error:
-        _log.warning("the disk of %s could not be removed: %s", container.id, error)
-        return False
-    finally:
-        await started.close(stop_host=True)
+    return False

@@ -103,9 +103,12 @@ def become_subreaper() -> None:
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "orphans cannot be adopted")
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the thread that made it ends. ``parent`` is that one's process."""
-    _check(_libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "the parent's end cannot be heard of")
+def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel send a signal to this process when the thread that made it ends.
+
+    ``parent`` is that one's process. A change of user ends it.
+    """
+    _check(_libc.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0), "the parent's end cannot be heard of")
     if os.getppid() != parent:
         os._exit(1)  # it ended a moment before
 

@@ -1,7 +1,7 @@
 """The SQL database: opened, migrated, and lent out one transaction at a time.
 
 SQLite in WAL. ``synchronous=FULL``: a commit survives a power cut, not only a killed process. See
-docs/decisions/sqlite-durability.md.
+docs/decisions/database-durability.md.
 """
 
 from __future__ import annotations

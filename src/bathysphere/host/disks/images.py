@@ -173,8 +173,13 @@ class Images:
         if self._info(container_id) is None:
             raise DiskError(f"{container_id} has no disk.")
         image = self._root / container_id
-        identity = self._uids.take()
         around = self._mounts / container_id
+        if _mounted(around / "disk"):
+            raise DiskError(
+                f"The disk of {container_id} could not be unmounted earlier, and is kept from use until the daemon "
+                "starts anew."
+            )
+        identity = self._uids.take()
         disk = Disk(container_id, around / "disk", identity, limited=True)
         try:
             disk.path.mkdir(parents=True)
@@ -199,9 +204,14 @@ class Images:
         return disk
 
     def _leave(self, disk: Disk) -> None:
-        for folder in (disk.path, disk.path.parent):
-            if folder.is_dir():
-                folder.rmdir()
+        try:
+            for folder in (disk.path, disk.path.parent):
+                if folder.is_dir():
+                    folder.rmdir()
+        except OSError as error:
+            # Still mounted: its user id stays taken as well.
+            log.error("%s: its mount point cannot be removed: %s", disk.container_id, _text(error))
+            return
         if disk.identity is not None:
             self._uids.give_back(disk.identity.uid)
 
