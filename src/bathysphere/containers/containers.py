@@ -14,7 +14,7 @@ from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, T
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
-from bathysphere.store import audit, files
+from bathysphere.store import audit, files, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
@@ -89,7 +89,7 @@ class Containers:
         try:
             with self._recorder(row.id, actor).call("create" if origin is None else "fork", origin or ""):
                 if origin is None:
-                    await self._host.create(row.id)
+                    await self._host.create(row.id, await workspaces.engine(self._database, row.workspace_id))
                 else:
                     await self._host.fork(origin, row.id)
                     files = await rows.placed(self._database, origin)
