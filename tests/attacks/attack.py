@@ -72,6 +72,8 @@ class Step(Expected):
         general = {name: getattr(self, name) for name in names}
         own = getattr(self, subject) if subject != "root" else None
         if own is not None:
+            if own.prints is not None or own.prints_one_of is not None:
+                general |= {"prints": None, "prints_one_of": None}
             general |= own.model_dump(include=own.model_fields_set)
         return {name: value for name, value in general.items() if value is not None}
 
@@ -121,6 +123,7 @@ class Group(BaseModel):
 
     group: str
     about: str
+    quick: bool = Field(default=False, description="none of it lasts, also where everything takes longer")
     attack: tuple[Attack, ...]
 
 

@@ -78,7 +78,7 @@ class Neighbour:
         ("python", "import hashlib; print(hashlib.sha256(open('own.txt','rb').read() * 1000).hexdigest())",
          hashlib.sha256(b"mine alone\n" * 1000).hexdigest()),
         ("bash", "seq 1 20000 | sort -rn | tail -1; cat own.txt; ls | tr '\\n' ' '", "1\nmine alone\nown.txt"),
-        ("python", "print(sum(bytearray(96 << 20)[::4096]), len(bytes(32 << 20)))", "0 33554432"),
+        ("python", "print(sum(bytearray(40 << 20)[::4096]), len(bytes(20 << 20)))", "0 20971520"),
         ("bash", "for i in $(seq 20); do sleep 0.01 & done; wait; echo waited", "waited"),
         ("bash", "head -c 30000000 /dev/zero > big && stat -c %s big; rm big; cat /proc/sys/net/ipv4/ip_forward",
          "30000000\n0"),
