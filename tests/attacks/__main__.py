@@ -49,7 +49,7 @@ def elsewhere(subject: Subject, which: str = "all") -> dict[str, Verdict]:
     """
     ran = subprocess.run(
         [sys.executable, "-m", "tests.attacks", "--subject", subject, "--which", which],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     found = [Verdict(**json.loads(line)) for line in ran.stdout.splitlines()]

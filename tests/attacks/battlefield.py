@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -124,7 +124,7 @@ class Seen:
 
     def differs(self, expected: dict[str, Any]) -> str:
         """What is not as expected; empty when all is."""
-        is_so = {
+        is_so: dict[str, Callable[[Any], bool]] = {
             "prints": lambda right: self.stdout.strip() == right.strip(),
             "prints_one_of": lambda right: self.stdout.strip() in right,
             "complains": lambda right: right in self.stderr,
@@ -285,7 +285,7 @@ class Battlefield:
         text = self._filled(step.run or "") + ("\n#" + "x" * 500_000 if step.large else "")
         if step.language == "bash" or step.plain:
             return text
-        used = {name: self._numbers[name] for name in re.findall(r'"([a-z0-9_]+)"', text) if name in self._numbers}
+        used = {name: self._numbers[name] for name in re.findall(r"[a-z0-9_]+", text) if name in self._numbers}
         return f"NUMBERS = {used}\n{_PRELUDE}\n{text}"
 
     def _filled(self, text: str) -> str:
@@ -300,7 +300,7 @@ def _folded(stream: bytes) -> dict[str, Any]:
     for event in events:
         if event["type"] == "run_output":
             text[event["stream"]] += event["text"]
-    return text | end
+    return {**end, **text}
 
 
 def _error(answer: Answer) -> str:
