@@ -90,8 +90,8 @@ class Server:
                 ours = folder.stat().st_uid in self.uids or any(
                     opened.is_relative_to(self.data) for opened in _open_files(folder)
                 )
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # ended meanwhile; or, for an ordinary user, somebody else's
             if state != "Z" and ours:
                 found[int(folder.name)] = command
         return found

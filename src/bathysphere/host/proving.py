@@ -102,6 +102,9 @@ async def prove(
         seen["processor limit"] = (False, "nothing limits it")
     elif held and not throttled:
         seen["processor limit"] = (True, f"{text}; this machine is too busy for more")
+    elif throttled and not held and facts["own_kernel"]:
+        # That kernel's clock of processor time goes on while the machine's kernel holds it back.
+        seen["processor limit"] = (True, f"held back {throttled} times within a quarter of a second")
     first, count = configuration.host.first_uid, configuration.host.uid_count
     seen["own user id"] = (
         bool(users)
