@@ -29,14 +29,15 @@ def main() -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="bathysphere-crash-"))
     folder.chmod(0o755)  # the server is another user
+    outcome = Outcome()
     try:
-        outcome = trial(folder, arguments.kills, arguments.clients, arguments.seed, say)
+        trial(folder, arguments.kills, arguments.clients, arguments.seed, outcome, say)
     finally:
+        report(outcome, arguments.seed)
         if arguments.keep:
             print(f"kept: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    report(outcome, arguments.seed)
     return 1 if outcome.violations else 0
 
 

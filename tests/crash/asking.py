@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 CONTAINERS = "/bathysphere/v1/containers"
-ANSWER_SECONDS = 120.0
+ANSWER_SECONDS = 60.0
 
 
 class Unanswered(Exception):

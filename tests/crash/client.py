@@ -27,21 +27,22 @@ _MAY_BE = {429, 500, 529}
 _LOST = {"container_expired", "path_not_found"}
 
 
-class Client(threading.Thread):
+class Client:
     """Works until ``stop`` is set, on containers of its own; the same seed makes the same plans."""
 
     def __init__(self, number: int, port: int, key: str, seed: int, stop: threading.Event) -> None:
-        super().__init__(name=f"client {number}", daemon=True)
+        self.name = f"client {number}"
+        self.thread = threading.Thread(target=self._work, name=self.name, daemon=True)
         self.ledger = Ledger()
         self.progress = 0
         """How much was acknowledged so far."""
         self._number = number
         self._connection = Connection(port, key)
         self._random = random.Random(f"{seed}/{number}")
-        self._halt = stop
+        self._stop = stop
         self._serial = 0
 
-    def run(self) -> None:
+    def _work(self) -> None:
         plans: list[tuple[int, Callable[[], None]]] = [
             (3, self._create),
             (3, self._converse_anew),
@@ -59,7 +60,7 @@ class Client(threading.Thread):
         ]
         weights = [weight for weight, _plan in plans]
         try:
-            while not self._halt.is_set():
+            while not self._stop.is_set():
                 self._random.choices([plan for _weight, plan in plans], weights)[0]()
         except NoEnd as error:
             self._wrong(str(error))
@@ -297,9 +298,7 @@ class Client(threading.Thread):
         content = self._new()
         holding = book.files.setdefault(path, Holding())
         try:
-            answer = self._connection.ask(
-                "PUT", file_path(book.id, path), content.bytes(), "application/octet-stream"
-            )
+            answer = self._connection.ask("PUT", file_path(book.id, path), content.bytes(), "application/octet-stream")
         except Unanswered:
             holding.untold(content)
             self._unanswered("upload")

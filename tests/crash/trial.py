@@ -37,9 +37,10 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
 
-def trial(folder: Path, kills: int, clients: int, seed: int, say: Callable[[str], None] = lambda _text: None) -> Outcome:
-    """Run it with a server of its own in ``folder``, which is empty."""
-    outcome = Outcome()
+def trial(
+    folder: Path, kills: int, clients: int, seed: int, outcome: Outcome, say: Callable[[str], None] = lambda _text: None
+) -> None:
+    """Run it with a server of its own in ``folder``, which is empty. Raises ServerFailed when that is of no use."""
     temporary = folder / "tmp"
     temporary.mkdir()
     temporary.chmod(0o1777)
@@ -59,14 +60,13 @@ def trial(folder: Path, kills: int, clients: int, seed: int, say: Callable[[str]
         outcome.violations += verification.violations
         ids = verification.listed_ids()
         leavings.age(server)
-        stop(server)
+        _stop(server, outcome)
         outcome.violations += _after_the_end(server, temporary)
         say("starting once more: what belongs to nobody goes")
         start_again(server)
         _wait_for_sweep(server, ids, outcome)
-        stop(server)
+        _stop(server, outcome)
         _compare_stored(server, workers, outcome)
-    return outcome
 
 
 def _work(
@@ -75,7 +75,7 @@ def _work(
     ended = threading.Event()
     workers = [Client(number, server.port, server.key, seed, ended) for number in range(clients)]
     supervisor = Supervisor(server)
-    for thread in (*workers, supervisor):
+    for thread in (*(worker.thread for worker in workers), supervisor):
         thread.start()
     try:
         outcome.kills = kill_at_random(server, workers, supervisor, kills, seed, say)
@@ -83,7 +83,7 @@ def _work(
         outcome.violations.append(str(error))
     ended.set()
     for worker in workers:
-        worker.join()
+        worker.thread.join()
         outcome.violations += worker.ledger.violations
         outcome.acknowledged += Counter(worker.ledger.acknowledged)
         outcome.unacknowledged += Counter(worker.ledger.unacknowledged)
@@ -92,6 +92,20 @@ def _work(
     if supervisor.trouble is not None:
         raise ServerFailed(f"the server could not be started again: {supervisor.trouble}")
     return workers
+
+
+def _stop(server: Server, outcome: Outcome) -> None:
+    """End it in order; what it printed before is looked at here, and not by who stops it."""
+    printed = server.output()
+    server.log.write_text("")
+    failed = [part.strip() for part in printed.split("Traceback (most recent call last):")[1:]]
+    outcome.violations += [f"the server printed a traceback: {_end_of(part)}" for part in failed]
+    stop(server)
+
+
+def _end_of(traceback: str) -> str:
+    """What was raised: the first line after the frames, which are indented."""
+    return next((line for line in traceback.splitlines() if line and not line.startswith(" ")), traceback[:300])
 
 
 def _after_the_end(server: Server, temporary: Path) -> list[str]:
