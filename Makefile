@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test check bench image system clean
+.PHONY: demo serve test inspect check bench image system clean
 
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
@@ -16,8 +16,15 @@ serve: image ## the server on http://127.0.0.1:8321, or as ARGS="--port ..." say
 	@$(BIN)/bathysphere serve $(ARGS)
 
 test: image $(VENV)/dev.done ## every test
-	@./scripts/system-packages curl=curl jq=jq
+	@./scripts/system-packages curl=curl jq=jq runsc=runsc
 	$(BIN)/python -m pytest $(ARGS)
+
+inspect: image ## inspect-ai's own checks of a sandbox, against containers
+	@./scripts/system-packages runsc=runsc
+	@test -x $(VENV)/inspect/bin/pytest || { $(PYTHON) -m venv $(VENV)/inspect && \
+		$(VENV)/inspect/bin/pip install --quiet --require-hashes -r tests/inspect/requirements.txt && \
+		$(VENV)/inspect/bin/pip install --quiet --no-deps --editable .; }
+	$(VENV)/inspect/bin/python -m pytest --noconftest tests/inspect/self_check.py
 
 check: $(VENV)/dev.done ## style, types, direction of imports
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""How long a sandbox takes, beside raw bubblewrap and a bare process in the same run.
+"""How long a container takes at the host's interface and over HTTP, beside raw bubblewrap and a bare process.
 
 python bench/sandbox.py [--rounds 200]
 """
@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
+import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from bathysphere.containers.host import Command
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.server import Server, running_server
+
+from bathysphere.containers.host import Command, OutputChunk
 from bathysphere.containers.local import LocalHost
 from bathysphere.image.definition import Definition
 from bathysphere.image.image import find
@@ -73,40 +82,169 @@ async def main() -> None:
     show("host: bash -c 'echo hi'", await timed(rounds, bare))
     show("raw bubblewrap: true", await timed(rounds, bubblewrap))
     show("raw bubblewrap: python3 -I -S -c 'print(1)'", await timed(few, bubblewrap_python))
+    async with a_host(image.root, pool=0) as (host, _data):
+        await at_rest_and_live(host, rounds, few)
+    async with a_host(image.root, pool=3) as (host, _data):
+        await from_the_pool(host, few)
+    async with a_host(image.root, pool=0, idle_seconds=0.2) as (host, _data):
+        await restored(host, few)
+    async with a_host(image.root, pool=0, max_sandboxes=128) as (host, data):
+        await many_at_once(host, data)
+    async with a_host(image.root, pool=0, max_sandboxes=8, idle_seconds=1) as (host, data):
+        await many_suspended(host, data)
+    over_http(rounds, few)
+
+
+@asynccontextmanager
+async def a_host(image: Path, **host: Any) -> AsyncIterator[tuple[LocalHost, Path]]:
+    """A host of its own in an empty data directory."""
     with tempfile.TemporaryDirectory(prefix="bathysphere-bench-") as data:
-        settings = Settings.model_validate({"host": {"max_sandboxes": 1000}})
-        host = LocalHost(Path(data), settings, image.root, Definition.load().environment)
-        started = time.perf_counter()
-        await host.start()
-        show("host daemon: started and tried", [(time.perf_counter() - started) * 1000])
+        settings = Settings.model_validate({"host": {"max_sandboxes": 1000, **host}})
+        one = LocalHost(Path(data), settings, image, Definition.load().environment)
+        await one.start()
         try:
-            await measure(host, rounds, few)
+            yield one, Path(data)
         finally:
-            await host.close(stop_host=True)
+            await one.close(stop_host=True)
 
 
-async def measure(host: LocalHost, rounds: int, few: int) -> None:
-    """The lines about a running host."""
+async def execute(host: LocalHost, name: str, source: str, language: str = "bash") -> str:
+    """Run a command; what it printed."""
+    said = b""
+    async for item in host.execute(name, Command("python" if language == "python" else "bash", source, 60)):
+        said += item.data if isinstance(item, OutputChunk) else b""
+    return said.decode()
 
-    async def execute(name: str, source: str, language: str = "bash") -> None:
-        command = Command("python" if language == "python" else "bash", source, 60)
-        async for _ in host.execute(name, command):
-            pass
+
+async def at_rest_and_live(host: LocalHost, rounds: int, few: int) -> None:
+    """A container made from nothing, calls in a live one, and its end."""
 
     async def cold(number: int) -> None:
         await host.create(f"cold{number}")
-        await execute(f"cold{number}", "echo hi")
+        await execute(host, f"cold{number}", "echo hi")
 
+    show("cold: container ready", await timed(few, lambda number: host.create(f"ready{number}")))
+    show("cold: container ready and first echo", await timed(few, cold))
     await host.create("live")
-    show("bathysphere: container ready", await timed(few, lambda number: host.create(f"ready{number}")))
-    show("bathysphere: container ready and first echo", await timed(few, cold))
-    await execute("live", "echo hi")
-    show("bathysphere: echo in a live container", await timed(rounds, lambda _: execute("live", "echo hi")))
-    show(
-        "bathysphere: python print(1) in a live container",
-        await timed(few, lambda _: execute("live", "print(1)", "python")),
-    )
-    show("bathysphere: container deleted", await timed(few, lambda number: host.delete(f"ready{number}")))
+    await execute(host, "live", "echo hi")
+
+    async def echo(_: int) -> None:
+        await execute(host, "live", "echo hi")
+
+    async def python(_: int) -> None:
+        await execute(host, "live", "print(1)", "python")
+
+    show("live: echo", await timed(rounds, echo))
+    show("live: python print(1)", await timed(few, python))
+    show("container deleted", await timed(few, lambda number: host.delete(f"ready{number}")))
+
+
+async def from_the_pool(host: LocalHost, few: int) -> None:
+    """A container that was started ahead, to its first command's result."""
+    ready = []
+    for number in range(few):
+        while (await host.status()).sandboxes < 3 + number:
+            await asyncio.sleep(0.02)
+        started = time.perf_counter()
+        await host.create(f"pooled{number}")
+        await execute(host, f"pooled{number}", "echo hi")
+        ready.append((time.perf_counter() - started) * 1000)
+    show("pool: container to first echo", sorted(ready))
+
+
+async def restored(host: LocalHost, few: int) -> None:
+    """A suspended container, to its first command's result."""
+    await host.create("one")
+    await execute(host, "one", "echo kept > kept.txt")
+    taken = []
+    for _ in range(few):
+        while (await host.list())[0].state != "suspended":
+            await asyncio.sleep(0.05)
+        started = time.perf_counter()
+        if await execute(host, "one", "cat kept.txt") != "kept\n":
+            raise SystemExit("a restored container has lost its file")
+        taken.append((time.perf_counter() - started) * 1000)
+    show("suspended: restored and first result", sorted(taken))
+
+
+async def many_at_once(host: LocalHost, data: Path, count: int = 100) -> None:
+    """``count`` containers from nothing, and again while they live, each running Python."""
+
+    async def one(number: int) -> bool:
+        await host.create(f"many{number}")
+        return await execute(host, f"many{number}", f"print({number} * 7)", "python") == f"{number * 7}\n"
+
+    for name in (f"{count} at once: from nothing to Python's answer", f"{count} at once: Python's answer, live"):
+        started = time.perf_counter()
+        right = sum(await asyncio.gather(*(one(number) for number in range(count))))
+        show(f"{name} ({right} right)", [(time.perf_counter() - started) * 1000])
+    if os.geteuid() == 0:
+        sizes = [path.stat().st_blocks * 512 for path in (data / "host" / "disks").iterdir()]
+        print(f"{'disk of a container that ran one command, KiB':<58}{count:>6}{statistics.median(sizes) / 1024:>9.0f}")
+
+
+async def many_suspended(host: LocalHost, data: Path, count: int = 1000) -> None:
+    """Memory of the daemon's processes for ``count`` suspended containers."""
+    await host.create("first")
+    before = memory_of(data)
+    for number in range(count):
+        await host.create(f"held{number}")
+    while any(container.state != "suspended" for container in await host.list()):
+        await asyncio.sleep(0.2)
+    grown = memory_of(data) - before
+    print(f"{f'{count} suspended: growth of the daemon in MiB':<58}{count:>6}{grown / (1 << 20):>9.1f}", flush=True)
+
+
+def memory_of(data: Path) -> int:
+    """Bytes that the daemon of a data directory and its worker hold, shared pages counted once."""
+    found = 0
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes()
+            if b"bathysphere.host" in command and str(data).encode() in command:
+                rollup = (entry / "smaps_rollup").read_text()
+                found += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
+        except (OSError, StopIteration):
+            continue
+    return found
+
+
+def over_http(rounds: int, few: int) -> None:
+    """The Containers API of a real server, over one kept connection."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bathysphere-bench-") as folder,
+        running_server(Path(folder), tables={"host": {"pool": 3, "max_sandboxes": 1000}}) as server,
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        live = ask(server, connection, "")["id"]
+        echo = {"source": "echo hi"}
+        ask(server, connection, f"/{live}/run", echo)
+        taken = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            ask(server, connection, f"/{live}/run", echo)
+            taken.append((time.perf_counter() - started) * 1000)
+        show("HTTP, live: echo", sorted(taken))
+        taken = []
+        for _ in range(few):
+            time.sleep(0.4)  # for the pool to be full again
+            started = time.perf_counter()
+            made = ask(server, connection, "")["id"]
+            ask(server, connection, f"/{made}/run", echo)
+            taken.append((time.perf_counter() - started) * 1000)
+        show("HTTP, pool: container to first echo", sorted(taken))
+
+
+def ask(server: Server, connection: http.client.HTTPConnection, path: str, body: object = None) -> Any:
+    """One request to the Containers API. Raises SystemExit unless it was carried out."""
+    headers = {"x-api-key": server.key, "content-type": "application/json"}
+    text = None if body is None else json.dumps(body)
+    connection.request("POST", f"/bathysphere/v1/containers{path}", text, headers)
+    answer = connection.getresponse()
+    said = answer.read()
+    if answer.status >= 300:
+        raise SystemExit(f"{answer.status}: {said.decode()}")
+    return json.loads(said)
 
 
 if __name__ == "__main__":

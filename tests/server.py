@@ -157,7 +157,7 @@ def running_server(
     number = next(_servers_started)
     first_uid = 1_900_000_000 + (os.getpid() % 2048 * 16 + number % 16) * UIDS_PER_SERVER
     settings: dict[str, dict[str, Any]] = {name: dict(table) for name, table in (tables or {}).items()}
-    host = {"first_uid": first_uid, "uid_count": UIDS_PER_SERVER, "linger_seconds": 0}
+    host = {"first_uid": first_uid, "uid_count": UIDS_PER_SERVER, "linger_seconds": 0, "pool": 0}
     settings["host"] = host | settings.get("host", {})
     config = folder / "bathysphere.toml"
     config.write_text(_toml(settings, models), encoding="utf-8")

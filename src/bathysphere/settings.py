@@ -65,6 +65,7 @@ class SandboxLimits(_Table):
     captured_bytes: int = Field(default=GIB, ge=0, description="all files returned by one call, together")
 
 
+EngineName = Literal["bubblewrap", "gvisor"]
 GuaranteeName = Literal[
     "ordinary user", "system call filter", "no network", "own processes", "nothing of the host", "read-only image",
     "no core dumps", "own user id", "own view of the image", "own terminals", "memory limit", "processor limit",
@@ -76,8 +77,9 @@ GuaranteeName = Literal[
 class HostSettings(_Table):
     """The host daemon."""
 
-    engine: Literal["bubblewrap"] = "bubblewrap"
+    engine: EngineName = Field(default="bubblewrap", description="for workspaces that have none of their own")
     max_sandboxes: int = Field(default=64, ge=1, description="sandboxes that run at the same time")
+    pool: int = Field(default=2, ge=0, description="sandboxes that are started ahead of new containers")
     idle_seconds: float = Field(default=300.0, gt=0, description="after this the processes go, the disk stays")
     linger_seconds: float = Field(
         default=60.0, ge=0, description="the daemon ends itself after this long without any server"

@@ -138,7 +138,7 @@ def test_delete_without_a_server(tmp_path: Path) -> None:
 def test_a_directory_without_data_is_said_and_not_made(tmp_path: Path) -> None:
     done = CliRunner().invoke(containers, ["list", "--data", str(tmp_path / "nothing")])
     assert done.exit_code != 0
-    assert "no data of a server" in done.stderr
+    assert "no data directory" in done.stderr
     assert not (tmp_path / "nothing").exists()
 
 

@@ -110,9 +110,10 @@ def data() -> Iterator[Path]:
 
 
 def settings_of(**tables: dict[str, object]) -> Settings:
-    """Settings with short waits, so that a forgotten daemon ends itself soon."""
+    """Settings with short waits, so that a forgotten daemon ends itself soon, and with nothing started ahead."""
     tables.setdefault("host", {})
     tables["host"].setdefault("linger_seconds", 2)
+    tables["host"].setdefault("pool", 0)
     return Settings.model_validate(tables)
 
 

@@ -14,6 +14,7 @@ from bathysphere.host import sandbox as conversation
 from bathysphere.host.disks.base import Disks
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.uids import UserIds
+from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine
 from bathysphere.host.engines.bubblewrap import Bubblewrap
 from bathysphere.host.fleet import Fleet
@@ -100,7 +101,7 @@ async def fleet(engine: Engine, image: Path, ground: Path) -> AsyncGenerator[Fle
     disks: Disks = Folders(ground / "disks", ground / "disks", UserIds(1_900_000_000, 100, 0) if ROOT else None)
     (ground / "guest").mkdir(mode=0o755)
     fleet = Fleet(
-        engine=engine,
+        engines=Engines({engine.name: engine}, engine.name, ground / "engines"),
         stage=Stage(image, ground / "guest", ground / "disks", ground / "disks"),
         disks=disks,
         cgroups=None,

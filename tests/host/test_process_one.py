@@ -22,7 +22,7 @@ async def main(image, folder):
     engine = Bubblewrap()
     engine.check()
     sandbox = await engine.start(SandboxSpec(
-        image=stage.image, guest=stage.guest, disk=folder / "disk", identity=None, group=None,
+        image=stage.image, guest=stage.guest, disk=folder / "disk", identity=None, group=None, processes=64,
         open_files=256, file_bytes=1 << 30, shared_memory_bytes=1 << 20,
     ))
     [child] = Path(f"/proc/{sandbox._monitor.pid}/task/{sandbox._monitor.pid}/children").read_text().split()

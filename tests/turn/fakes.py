@@ -129,7 +129,7 @@ class TableHost:
             raise self.outcome
         return self.outcome
 
-    async def create(self, container_id: str) -> None:
+    async def create(self, container_id: str, engine: str | None = None) -> None:
         pass
 
     async def delete(self, container_id: str) -> None:

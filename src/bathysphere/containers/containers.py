@@ -14,7 +14,7 @@ from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, T
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
-from bathysphere.store import audit, files
+from bathysphere.store import audit, files, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
@@ -86,7 +86,8 @@ class Containers:
         try:
             with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
                 if origin is None:
-                    await self._host.create(container_id)
+                    engine = await workspaces.engine(self._database, actor.workspace_id)
+                    await self._host.create(container_id, engine)
                 else:
                     await self._host.fork(origin, container_id)
                 # Last, so that what is listed can be used: when we are killed before, the disk is one nobody knows.

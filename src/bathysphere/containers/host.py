@@ -68,9 +68,11 @@ __all__ = [
 class Host(Protocol):
     """Runs containers. Every method raises ``HostUnavailable`` when the host cannot be reached."""
 
-    async def create(self, container_id: str) -> None:
+    async def create(self, container_id: str, engine: str | None = None) -> None:
         """Make the container's disk and start its sandbox.
 
+        ``engine`` is ``bubblewrap`` or ``gvisor``, None the host's own choice (``host.engine``). The container has it
+        for life; when it exists already, ``engine`` is not looked at.
         Nothing is left behind when it fails. Raises SandboxFailed, TooManySandboxes, DiskFull.
         """
 

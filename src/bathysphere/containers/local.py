@@ -83,11 +83,14 @@ class LocalHost:
     def _present(self) -> bool:
         return self._presence is not None and not self._presence[0].at_eof()
 
-    async def _attend(self) -> bool:
-        """Be present at a running daemon. False when none runs, or one that had to be ended."""
+    def _forget(self) -> None:
         if self._presence is not None:
             self._presence[1].close()
             self._presence = None
+
+    async def _attend(self) -> bool:
+        """Be present at a running daemon. False when none runs, or one that had to be ended."""
+        self._forget()
         try:
             reader, writer = await self._connect()
         except OSError:
@@ -151,7 +154,13 @@ class LocalHost:
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         await self.start()
         try:
-            reader, writer = await self._connect()
+            try:
+                reader, writer = await self._connect()
+            except (ConnectionRefusedError, FileNotFoundError):
+                # It ended a moment ago, and nothing of this request has been sent yet.
+                self._forget()
+                await self.start()
+                reader, writer = await self._connect()
         except OSError as error:
             raise HostUnavailable(f"The host daemon does not answer: {error.strerror}. Try again.") from error
         try:
@@ -185,9 +194,9 @@ class LocalHost:
         async with self._request(header, payload) as (reader, _writer):
             return await self._last_answer(reader)
 
-    async def create(self, container_id: str) -> None:
+    async def create(self, container_id: str, engine: str | None = None) -> None:
         """See Host."""
-        await self._ask({"op": "create", "container": container_id})
+        await self._ask({"op": "create", "container": container_id, "engine": engine or ""})
 
     async def delete(self, container_id: str) -> None:
         """See Host."""
@@ -302,9 +311,7 @@ class LocalHost:
 
     async def close(self, stop_host: bool = False) -> None:
         """Let go of the daemon, which ends itself when no server comes back; with ``stop_host`` it ends now."""
-        if self._presence is not None:
-            self._presence[1].close()
-            self._presence = None
+        self._forget()
         if stop_host:
             await self._shut_down()
 

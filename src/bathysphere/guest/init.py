@@ -196,6 +196,7 @@ class Guest:
             from .skeleton import fill_home  # noqa: PLC0415  (once in a container's life)
 
             fill_home()
+        self._outputs.prepare()
 
     def _abort_placing(self) -> None:
         if self._placing is not None:
@@ -285,7 +286,6 @@ class Guest:
             **produced,
         }
         self._send({"type": "finished", "id": number}, dumps(report))
-        self._outputs.prepare()
 
 
 def _limits() -> list[tuple[int, int]]:

@@ -96,7 +96,6 @@ class Outputs:
         self._held: dict[str, tuple[int, int]] = {}
         self._before: dict[str, Stamp] | None = {}
         self.directory = paths.OUTPUT
-        self._next: str | None = None
         self.notes: list[str] = []
         """What is to be told about the running call."""
 
@@ -104,10 +103,8 @@ class Outputs:
         """Start a call: let go of the last one's files and make a fresh directory."""
         self.release()
         self.notes = []
-        prepared, self._next = self._next, None
-        if prepared is not None and _empty(prepared):
-            self.directory = prepared
-        else:
+        # One that nothing was put into is as good as new: a call that writes nothing leaves the disk as it is.
+        if self.directory == paths.OUTPUT or not _empty(self.directory):
             self._make_directory()
         self._before = None
         home = _open(paths.HOME)
@@ -118,13 +115,9 @@ class Outputs:
                 self._before = {name: _stamp(info) for name, info in found}
 
     def prepare(self) -> None:
-        """Make the next call's directory: on most disks that takes longer than all else before a command starts."""
-        try:
-            directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"
-            os.mkdir(directory)
-            self._next = directory
-        except OSError:
-            self._next = None  # the call itself tries again, and tells
+        """Make the first call's directory before it comes: on most disks that takes longer than starting a command."""
+        self._make_directory()
+        self.notes = []
 
     def _make_directory(self) -> None:
         self.directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"

@@ -54,7 +54,7 @@ class Daemon:
         await ground.prepare()
         self._ground = ground
         self._fleet = Fleet(
-            engine=ground.engine,
+            engines=ground.engines,
             stage=ground.stage,
             disks=ground.disks,
             cgroups=ground.cgroups,
@@ -62,6 +62,7 @@ class Daemon:
             limits=configuration.limits,
             settings=configuration.host,
         )
+        await self._fleet.open()
         server = await asyncio.start_unix_server(self._connected, sock=self._listen(), limit=256 * 1024)
         sweep = asyncio.create_task(ground.disks.sweep())
         try:

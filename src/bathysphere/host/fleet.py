@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ from typing import Literal
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import DiskFull, HostedContainer, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.host.disks.base import Disk, DiskError, Disks
-from bathysphere.host.engines.base import Engine, EngineError, SandboxSpec
+from bathysphere.host.engine_choice import Engines
+from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
+from bathysphere.host.warm_pool import PREFIX, WarmPool
 from bathysphere.host.written import written_bytes
 from bathysphere.settings import HostSettings, SandboxLimits
 
@@ -46,6 +49,11 @@ class Resident:
     last_used: float = field(default_factory=time.monotonic)
     deleted: bool = False
 
+    @property
+    def alive(self) -> bool:
+        """Whether its sandbox runs."""
+        return self.sandbox is not None and self.sandbox.alive
+
 
 class Fleet:
     """See the module."""
@@ -53,7 +61,7 @@ class Fleet:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engines: Engines,
         stage: Stage,
         disks: Disks,
         cgroups: Cgroups | None,
@@ -62,7 +70,7 @@ class Fleet:
         settings: HostSettings,
     ) -> None:
         """Without ``cgroups`` the guest limits itself: memory per process, processes per sandbox."""
-        self._engine = engine
+        self._engines = engines
         self._stage = stage
         self._disks = disks
         self._cgroups = cgroups
@@ -71,6 +79,39 @@ class Fleet:
         self._settings = settings
         self._residents: dict[str, Resident] = {}
         self._occupied = 0
+        self._pool = WarmPool(0, self._start_ahead, self._undo)
+
+    async def open(self) -> None:
+        """Remove what a daemon before had started ahead, and begin to start some."""
+        for container_id in self._disks.ids():
+            if container_id.startswith(PREFIX):
+                await self._disks.delete(container_id)
+        self._pool = WarmPool(self._settings.pool, self._start_ahead, self._undo)
+        self._pool.fill()
+
+    async def _start_ahead(self) -> Resident | None:
+        if self._occupied >= self._settings.max_sandboxes:
+            return None
+        resident = Resident(f"{PREFIX}{os.urandom(8).hex()}")
+        try:
+            self._engines.choose(resident.container_id, None)
+            await self._disks.create(resident.container_id)
+            await self._start(resident, fresh=True)
+        except BaseException:
+            await asyncio.shield(self._undo(resident))
+            raise
+        return resident
+
+    def _adopt(self, resident: Resident) -> bool:
+        """Give a container that has no disk one from the pool, with the sandbox on it. False when there is none."""
+        pooled = self._pool.take()
+        if pooled is None or pooled.disk is None:
+            return False
+        self._engines.choose(resident.container_id, None)
+        resident.disk = self._disks.adopt(pooled.disk, resident.container_id)
+        self._engines.forget(pooled.container_id)
+        resident.sandbox, resident.group, resident.kills = pooled.sandbox, pooled.group, pooled.kills
+        return True
 
     @property
     def running(self) -> int:
@@ -126,13 +167,21 @@ class Fleet:
                     f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
                 ) from error
 
-    async def create(self, container_id: str) -> None:
-        """Make a disk and start a sandbox; a container that exists is started. Raises what ``Host.create`` does."""
+    async def create(self, container_id: str, engine: str | None = None) -> None:
+        """Make a disk and start a sandbox; a container that exists is started, in the engine that it has.
+
+        Raises what ``Host.create`` does.
+        """
         async with self._visit(container_id) as resident:
             fresh = not self._disks.exists(container_id)
             try:
+                if fresh and self._engines.is_default(engine) and self._adopt(resident):
+                    return
                 if fresh:
+                    self._engines.choose(container_id, engine)
                     await self._disks.create(container_id)
+            except EngineError as error:
+                raise SandboxFailed(f"The sandbox could not be started: {error}") from error
             except DiskError as error:
                 log.error("%s: its disk could not be made: %s", container_id, error)
                 raise _failure(error) from error
@@ -148,6 +197,7 @@ class Fleet:
     async def _undo(self, resident: Resident) -> None:
         await self._end(resident)
         await self._disks.delete(resident.container_id)
+        self._engines.forget(resident.container_id)
 
     async def _make_safe(self, resident: Resident) -> None:
         """See that what was told to a caller as done survives a loss of power. Raises DiskFull and SandboxFailed."""
@@ -177,7 +227,7 @@ class Fleet:
 
     def list(self) -> list[HostedContainer]:
         """See Host."""
-        return [self._hosted(container_id) for container_id in self._disks.ids()]
+        return [self._hosted(name) for name in self._disks.ids() if not name.startswith(PREFIX)]
 
     def _hosted(self, container_id: str) -> HostedContainer:
         resident = self._residents.get(container_id)
@@ -208,7 +258,10 @@ class Fleet:
             async with self._visit(new_id):
                 await self._end(resident)
                 try:
+                    self._engines.copy(container_id, new_id)
                     await self._disks.fork(container_id, new_id)
+                except EngineError as error:
+                    raise SandboxFailed(f"The container cannot be copied: {error}") from error
                 except DiskError as error:
                     log.error("%s: %s", container_id, error)
                     raise _failure(error) from error
@@ -225,6 +278,7 @@ class Fleet:
         async with self._visit(container_id) as resident:
             await self._end(resident)
             await self._disks.delete(container_id)
+            self._engines.forget(container_id)
             resident.deleted = False
 
     async def _start(self, resident: Resident, fresh: bool = False) -> None:
@@ -236,28 +290,31 @@ class Fleet:
         try:
             disk = await self._disks.attach(resident.container_id)
             limits = self._limits
+            engine = self._engines.of(resident.container_id)
             if self._cgroups is not None:
                 group = self._cgroups.create(
-                    resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, limits.processes)
+                    resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, engine.tasks(limits.processes))
                 )
             else:
                 # Counted within the sandbox's own user namespace, so other processes of the user do not count.
                 rlimits = {"AS": limits.memory_bytes, "NPROC": limits.processes}
-            running = await self._engine.start(
+            running = await engine.start(
                 SandboxSpec(
                     image=self._stage.image,
                     guest=self._stage.guest,
                     disk=disk.path,
                     identity=disk.identity,
                     group=group,
+                    processes=limits.processes,
                     open_files=limits.open_files,
                     file_bytes=limits.disk_bytes,
                     shared_memory_bytes=min(SHARED_MEMORY_BYTES, limits.memory_bytes // 2),
                     views=self._stage.views,
                 )
             )
+            environment = {**self._environment, **engine.environment(self._stage.image)}
             try:
-                sandbox = await Sandbox.connect(running, self._environment, limits, rlimits=rlimits, fresh=fresh)
+                sandbox = await Sandbox.connect(running, environment, limits, rlimits=rlimits, fresh=fresh)
             except BaseException as error:
                 await running.kill()
                 said = running.complaint()
@@ -305,6 +362,8 @@ class Fleet:
     async def _make_room(self) -> None:
         while self._occupied >= self._settings.max_sandboxes:
             idle = [r for r in self._residents.values() if r.sandbox is not None and r.callers == 0]
+            if await self._pool.give_way():
+                continue
             if not idle:
                 raise TooManySandboxes(
                     f"All {self._settings.max_sandboxes} sandboxes of this host are at work. Try again in a moment, or "
@@ -319,6 +378,12 @@ class Fleet:
             await self._end(visited)
         resident.last_used = last_used
 
+    async def rest(self, container_id: str) -> None:
+        """End a container's sandbox once nobody is in a call; its disk stays. No error when it does not run."""
+        resident = self._residents.get(container_id)
+        if resident is not None:
+            await self._rest(resident)
+
     async def rest_idle(self) -> None:
         """End the sandboxes that were idle for long enough."""
         limit = time.monotonic() - self._settings.idle_seconds
@@ -327,7 +392,8 @@ class Fleet:
                 await self._rest(resident)
 
     async def close(self) -> None:
-        """End every sandbox, also in the middle of a call. The disks stay."""
+        """End every sandbox, also in the middle of a call. The containers' disks stay."""
+        await self._pool.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
         for resident in list(self._residents.values()):

@@ -16,8 +16,10 @@ from bathysphere.host.disks.base import DiskError, Disks
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.images import Images
 from bathysphere.host.disks.uids import UserIds
+from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine, EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
+from bathysphere.host.engines.gvisor import Gvisor
 from bathysphere.host.engines.own_view import OwnViews
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.guarantees import LOST, Proof
@@ -38,13 +40,19 @@ class GroundError(Exception):
 class Ground:
     """See the module. Use ``prepare`` before anything else."""
 
-    engine: Engine
+    engines: Engines
+    _engine: Engine
     stage: Stage
     disks: Disks
     cgroups: Cgroups | None
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, engine: Engine | None = None) -> None:
+        """With ``engine`` there is that one only, whatever the configuration names."""
         self._configuration = configuration
+        self._known: dict[str, Engine] = {"bubblewrap": Bubblewrap(), "gvisor": Gvisor()}
+        self._chosen = configuration.host.engine if engine is None else engine.name
+        if engine is not None:
+            self._known = {engine.name: engine}
         self.privileged = os.geteuid() == 0
         self.cgroups = None
         self._proofs: list[Proof] = []
@@ -60,12 +68,13 @@ class Ground:
                 f"There is no container image at {configuration.image}. Build it: bathysphere image build"
             )
         become_subreaper()
-        self.engine = Bubblewrap()
+        self.engines = Engines(self._known, self._chosen, configuration.folder / "engines")
         try:
-            self.engine.check()
+            self._engine = self.engines.default
             self.cgroups = self._limits()
             self._lay_out()
             await self._prepare_disks()
+            self.engines.sweep(self.disks.exists)
             await self._try()
         except BaseException as error:
             # Nobody else takes it away: there is a next daemon only when this one could start.
@@ -151,9 +160,9 @@ class Ground:
 
     async def _try(self) -> None:
         configuration = self._configuration
-        limits = trial_limits(configuration.limits, self.cgroups is not None)
+        limits = trial_limits(configuration.limits, self.cgroups is not None, self._engine.guarantees()["own kernel"])
         fleet = Fleet(
-            engine=self.engine,
+            engines=self.engines,
             stage=self.stage,
             disks=self.disks,
             cgroups=self.cgroups,
@@ -165,7 +174,7 @@ class Ground:
             "locked_in": self.stage.image,
             "disk_limited": self.disks.limited,
             "privileged": self.privileged,
-            "own_kernel": self.engine.guarantees().get("own kernel", False),
+            "own_kernel": self._engine.guarantees().get("own kernel", False),
         }
         self._proofs = await prove(fleet, _PROBE, configuration, limits, facts)
         failed = [proof for proof in self._proofs if proof.verdict == "failed" and not self._waived(proof.name)]
@@ -184,19 +193,19 @@ class Ground:
             if proof.verdict != "held":
                 text = LOST.get(proof.name, f"The guarantee '{proof.name}' does not hold here: {proof.seen}.")
                 said.append(f"WAIVED ({proof.name}): {text}" if proof.verdict == "failed" else text)
-        if not self.engine.guarantees().get("own kernel", False):
+        if not self._engine.guarantees().get("own kernel", False):
             said.append("Containers share the kernel of this machine: a flaw in it can be a way out.")
         return tuple(said)
 
     def status(self, sandboxes: int) -> HostStatus:
         """What ``HostStatus`` is to say."""
         return HostStatus(
-            engine=self.engine.name,
+            engine=self._engine.name,
             privileged=self.privileged,
             image=str(self._configuration.image),
             sandboxes=sandboxes,
             guarantees={
-                **self.engine.guarantees(),
+                **self._engine.guarantees(),
                 **{proof.name: proof.verdict == "held" for proof in self._proofs},
             },
             weaknesses=self._weaknesses(),

@@ -49,6 +49,7 @@ class Request(BaseModel):
 
     op: Literal["create", "delete", "fork", "execute", "read_output", "edit", "place", "read_path", "write_path"]
     container: _ContainerId
+    engine: Annotated[str, Field(max_length=64)] = ""
     new_container: _ContainerId = "new"
     language: Literal["bash", "python"] = "bash"
     timeout_seconds: Annotated[float, Field(gt=0, le=86400)] = 1.0
@@ -82,7 +83,7 @@ class Call:
         """Do what is asked and write the answer, except for its last frame. Raises HostError and ValueError."""
         request = self.request
         if request.op == "create":
-            await self.fleet.create(request.container)
+            await self.fleet.create(request.container, request.engine or None)
         elif request.op == "delete":
             await self.fleet.delete(request.container)
         elif request.op == "fork":

@@ -15,7 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bathysphere.host import syscalls
 from bathysphere.host.syscalls import die_with_parent
+
+KEEPER_OFFSET = 1 << 27
+"""From a sandbox's user id to that of its keeper: the range of the keepers lies that far behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,16 @@ class Identity:
 
     uid: int
     gid: int
+    groups: tuple[int, ...] = ()
+    """Further groups."""
+
+    @property
+    def keeper(self) -> int:
+        """The user and group that an engine's own processes have on the host, where they are kept from the sandbox's.
+
+        No file lastingly belongs to it.
+        """
+        return self.uid + KEEPER_OFFSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,8 @@ class Launch:
     """Open ``cgroup.procs`` files that the process enters before the program starts."""
     limits: Mapping[int, int] = field(default_factory=dict)
     """resource.RLIMIT_* -> value."""
+    user_namespace: int | None = None
+    """Descriptor of a user namespace that is entered first; ``identity`` is one of its users then."""
 
 
 def launch(program: Launch) -> int:
@@ -64,6 +80,8 @@ def _become(program: Launch, parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if program.user_namespace is not None:
+        syscalls.enter(program.user_namespace, syscalls.CLONE_NEWUSER)
     # Copied above the range of targets first, so that none is overwritten before its turn.
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 16) for descriptor in program.descriptors]
     for target, descriptor in enumerate(high):
@@ -72,7 +90,7 @@ def _become(program: Launch, parent: int) -> None:
     for limit, value in program.limits.items():
         resource.setrlimit(limit, (value, value))
     if program.identity is not None:
-        os.setgroups([])
+        os.setgroups(program.identity.groups)
         os.setresgid(program.identity.gid, program.identity.gid, program.identity.gid)
         os.setresuid(program.identity.uid, program.identity.uid, program.identity.uid)
     # It lasts through the exec, and is lost by a change of user. A program that asks for it by itself could come late.

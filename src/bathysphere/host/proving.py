@@ -9,6 +9,7 @@ import inspect
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from bathysphere.host.contract import Command, SandboxFailed
 from bathysphere.host.engines.own_view import TERMINALS
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.guarantees import NAMES, Proof, judge
-from bathysphere.host.processes import parent_of
+from bathysphere.host.processes import KEEPER_OFFSET, parent_of
 from bathysphere.host.sandbox import GuestRefusal
 from bathysphere.settings import GuaranteeName, SandboxLimits
 
@@ -38,11 +39,11 @@ _OF_THE_KERNEL: frozenset[GuaranteeName] = frozenset(
 _Seen = TypeAdapter(dict[str, tuple[bool, str]])
 
 
-def trial_limits(limits: SandboxLimits, grouped: bool) -> SandboxLimits:
+def trial_limits(limits: SandboxLimits, grouped: bool, own_kernel: bool) -> SandboxLimits:
     """Limits for the trial that are reached within moments. Without control groups: those that will be set."""
     if not grouped:
         return limits
-    return limits.model_copy(update={"memory_bytes": 96 << 20, "cpus": 0.5, "processes": 32})
+    return limits.model_copy(update={"memory_bytes": (512 if own_kernel else 96) << 20, "cpus": 0.5, "processes": 32})
 
 
 async def prove(
@@ -61,11 +62,12 @@ async def prove(
             with _bait(Path(facts["locked_in"]) / _LOCKED) as bait:
                 given = {
                     **bait,
+                    "own_kernel": bool(facts["own_kernel"]),
                     "locked": f"/{_LOCKED}",
                     "paths": [str(configuration.data), str(configuration.image), str(configuration.folder / "lock")],
                     "variables": [_VARIABLE],
                     "terminals": TERMINALS,
-                    "memory": limits.memory_bytes,
+                    "memory": 0 if facts["own_kernel"] else limits.memory_bytes,
                     "processes": limits.processes,
                     "disk": limits.disk_bytes,
                     "disk_limited": facts["disk_limited"],
@@ -82,6 +84,8 @@ async def prove(
                 except GuestRefusal as error:
                     raise SandboxFailed(f"The trial of the guarantees could not be made: {error}") from error
                 throttled = group.throttled() if group else None
+        # A kernel of its own is what uses the memory, so the sandbox ends with it.
+        ended = facts["own_kernel"] and await _ends_by_memory(fleet, container_id, limits)
     finally:
         await fleet.delete(container_id)
     try:
@@ -89,6 +93,9 @@ async def prove(
     except ValidationError as error:
         complaint = said["stderr"].decode(errors="replace").strip()[-600:]
         raise SandboxFailed(f"The trial of the guarantees ended without a result: {complaint}") from error
+    if facts["own_kernel"]:
+        more = f"more than {limits.memory_bytes >> 20} MiB"
+        seen["memory limit"] = (ended, f"{more} ended the sandbox" if ended else f"{more} could be used")
     held, text = seen.get("processor limit", (False, ""))
     if throttled is None:
         # On a busy machine it may have had little time all the same.
@@ -97,12 +104,31 @@ async def prove(
         seen["processor limit"] = (True, f"{text}; this machine is too busy for more")
     first, count = configuration.host.first_uid, configuration.host.uid_count
     seen["own user id"] = (
-        bool(users) and all(first <= user < first + count for user in users),
+        bool(users)
+        and all(first <= user < first + count or first <= user - KEEPER_OFFSET < first + count for user in users),
         f"runs as {', '.join(map(str, sorted(users))) or 'nobody'} on this machine",
     )
     skipped = _OF_THE_KERNEL if facts["own_kernel"] else frozenset()
     untried = (False, "was not tried")
-    return [judge(name, *seen.get(name, untried), privileged) for name in NAMES if name not in skipped]
+    proofs = [judge(name, *seen.get(name, untried), privileged) for name in NAMES if name not in skipped]
+    if facts["own_kernel"]:
+        # Old releases of gVisor show process 1 to its own user (docs/gvisor.md): said, and no reason not to start.
+        proofs = [
+            replace(proof, verdict="weaker") if proof.name == "own processes" and proof.verdict == "failed" else proof
+            for proof in proofs
+        ]
+    return proofs
+
+
+async def _ends_by_memory(fleet: Fleet, container_id: str, limits: SandboxLimits) -> bool:
+    source = f"place = bytearray({limits.memory_bytes + (16 << 20)})\nplace[::4096] = b'x' * len(place[::4096])"
+    command = Command("python", source, _SECONDS)
+    try:
+        async with fleet.turn(container_id) as (sandbox, _group):
+            report = await sandbox.execute(command, asyncio.Event(), lambda *_: None, _OUTPUT_BYTES)
+    except SandboxFailed as failure:
+        return "memory" in str(failure)
+    return report.return_code == 137
 
 
 def _processes(group: Group | None) -> list[str]:

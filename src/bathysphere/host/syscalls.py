@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
@@ -53,9 +54,19 @@ def _check(result: int, doing: str) -> None:
         raise OSError(number, f"{doing}: {os.strerror(number)}")
 
 
+def unshare(flags: int) -> None:
+    """unshare(2): namespaces of its own for this process."""
+    _check(_libc.unshare(flags), "a namespace of its own cannot be had")
+
+
+def enter(namespace: int, kind: int) -> None:
+    """setns(2): go into the namespace of an open descriptor."""
+    _check(_libc.setns(namespace, kind), "a namespace cannot be entered")
+
+
 def unshare_mounts() -> None:
     """Give this process a mount namespace of its own that hears of the outside's mounts but tells of none."""
-    _check(_libc.unshare(CLONE_NEWNS), "a mount namespace of its own cannot be had")
+    unshare(CLONE_NEWNS)
     mount(None, Path("/"), None, MS_REC | MS_SLAVE)
 
 
@@ -125,7 +136,7 @@ def _said(context: int) -> str:
 
 
 def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | None], namespace: int) -> None:
-    """Mount a block device with its owners mapped as by an open user namespace (``map_of_one``).
+    """Mount a block device with its owners mapped as by an open user namespace (``user_namespace``).
 
     Set-user-id programs and device files have no effect there, and reading changes no times. Needs Linux 5.12.
     """
@@ -158,10 +169,11 @@ def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | 
         os.close(mounted)
 
 
-def map_of_one(owner: int, user: int) -> int:
-    """An open user namespace for ``mount_as``: what belongs to ``owner`` on a disk belongs to ``user`` here.
+def user_namespace(users: Mapping[int, int]) -> int:
+    """An open user namespace in which the user and the group N are ``users[N]`` outside, and there are no others.
 
-    In both directions; no other owner can be told apart there, nor be given to a file.
+    For ``mount_as``: what belongs to N on a disk belongs to ``users[N]`` here, in both directions; no other owner can
+    be told apart there, nor be given to a file. It lasts as long as the descriptor, or a process or mount with it.
     """
     # It is there to be looked at only, and never enters Python, as it is forked out of a process with threads. It ends
     # by itself, so that it does not hold the open files of this process for ever when that is killed meanwhile.
@@ -173,7 +185,8 @@ def map_of_one(owner: int, user: int) -> int:
         raise OSError(code, f"a user namespace cannot be had: {os.strerror(code)}")
     try:
         for name in ("uid_map", "gid_map"):
-            Path(f"/proc/{child}/{name}").write_text(f"{owner} {user} 1")
+            lines = (f"{inside} {outside} 1\n" for inside, outside in users.items())
+            Path(f"/proc/{child}/{name}").write_text("".join(lines))
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.kill(child, signal.SIGKILL)

@@ -45,6 +45,8 @@ class WorkspaceRow(Base):
     organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"))
     name: Mapped[str]
     created_at: Mapped[datetime]
+    # Of its containers; null is the host's own choice.
+    engine: Mapped[str | None]
 
     __table_args__ = (Index("uq_workspaces_organization_id_name", "organization_id", "name", unique=True),)
 

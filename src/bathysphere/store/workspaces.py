@@ -29,6 +29,8 @@ class Workspace:
     organization_id: str
     name: str
     created_at: datetime
+    engine: str | None
+    """Of its new containers; None is the host's own choice."""
 
 
 async def default(database: Database) -> Workspace:
@@ -50,7 +52,34 @@ async def named(database: Database, name: str) -> Workspace:
                 organization_id = await _organization(session, now)
                 row = WorkspaceRow(id=new_id("wrkspc"), organization_id=organization_id, name=name, created_at=now)
                 session.add(row)
-    return Workspace(row.id, row.organization_id, row.name, row.created_at)
+    return _workspace(row)
+
+
+async def list_all(database: Database) -> list[Workspace]:
+    """Every workspace, by name."""
+    async with database.reading() as session:
+        rows = await session.scalars(select(WorkspaceRow).order_by(WorkspaceRow.name, WorkspaceRow.created_at))
+        return [_workspace(row) for row in rows]
+
+
+async def engine(database: Database, workspace_id: str) -> str | None:
+    """The engine of a workspace's new containers; None is the host's own choice."""
+    async with database.reading() as session:
+        return await session.scalar(select(WorkspaceRow.engine).where(WorkspaceRow.id == workspace_id))
+
+
+async def set_engine(database: Database, name: str, engine: str | None) -> bool:
+    """Choose the engine of a workspace's new containers; those that exist keep theirs. False when there is none."""
+    async with database.writing() as session:
+        row = await _find(session, name)
+        if row is None:
+            return False
+        row.engine = engine
+        return True
+
+
+def _workspace(row: WorkspaceRow) -> Workspace:
+    return Workspace(row.id, row.organization_id, row.name, row.created_at, row.engine)
 
 
 async def names(database: Database) -> dict[str, str]:

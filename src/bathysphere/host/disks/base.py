@@ -91,6 +91,12 @@ class Disks(Protocol):
     async def create(self, container_id: str) -> None:
         """Make a container's disk, whole or not at all. Raises DiskError."""
 
+    def adopt(self, disk: Disk, container_id: str) -> Disk:
+        """Give an attached disk, of the warm pool, to a container that has none. Raises DiskError.
+
+        The name survives a loss of power from the next ``sync`` on.
+        """
+
     async def fork(self, container_id: str, new_id: str) -> None:
         """Make a copy of a detached disk, whole or not at all. Raises DiskError."""
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from bathysphere.host import loop, syscalls
 from bathysphere.host.disks.base import PLACES, Usage
 from bathysphere.host.disks.copying import copy_sparse
+from bathysphere.host.processes import Identity
 
 OWNER = 1000
 """Who owns all files on every disk. Mounted, they belong to the sandbox's own user id."""
@@ -152,7 +153,9 @@ def usage(mounted: Path) -> Usage:
 def _namespace(user: int) -> int:
     with _making:
         if user not in _namespaces:
-            _namespaces[user] = syscalls.map_of_one(OWNER, user)
+            # The keeper makes files on the sandbox's behalf and gives them to it at once.
+            keeper = Identity(user, user).keeper
+            _namespaces[user] = syscalls.user_namespace({OWNER: user, OWNER + 1: keeper})
         return _namespaces[user]
 
 

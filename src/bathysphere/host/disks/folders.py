@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bathysphere.host.disks.base import PLACES, Disk, DiskError, Usage
@@ -92,6 +93,16 @@ class Folders:
     def _give_back(self, identity: Identity | None) -> None:
         if identity is not None and self._uids is not None:
             self._uids.give_back(identity.uid)
+
+    def adopt(self, disk: Disk, container_id: str) -> Disk:
+        """See Disks."""
+        try:
+            folder = self._root / disk.container_id
+            os.utime(folder)
+            folder.rename(self._root / container_id)
+        except OSError as error:
+            raise DiskError(f"{container_id} cannot be given a disk: {error.strerror}", is_full(error)) from error
+        return replace(disk, container_id=container_id, path=self._shown / container_id)
 
     async def fork(self, container_id: str, new_id: str) -> None:
         """See Disks."""

@@ -16,6 +16,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bathysphere.host.disks import filesystem
@@ -136,6 +137,18 @@ class Images:
         except OSError as error:
             new.unlink(missing_ok=True)
             raise DiskError(f"The disk of {container_id} cannot be made: {error.strerror}", is_full(error)) from error
+
+    def adopt(self, disk: Disk, container_id: str) -> Disk:
+        """See Disks. It stays mounted where it is."""
+        if not disk.limited:
+            return self._folders.adopt(disk, container_id)
+        try:
+            image = self._root / disk.container_id
+            _note(image)
+            image.rename(self._root / container_id)
+        except OSError as error:
+            raise DiskError(f"{container_id} cannot be given a disk: {error.strerror}", is_full(error)) from error
+        return replace(disk, container_id=container_id)
 
     async def fork(self, container_id: str, new_id: str) -> None:
         """See Disks."""

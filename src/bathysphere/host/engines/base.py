@@ -34,6 +34,8 @@ class SandboxSpec:
     """Whom the sandbox runs as on the host; None: as the daemon."""
     group: Group | None
     """Where its processes are counted and limited; entered before anything of the sandbox runs."""
+    processes: int
+    """At most so many in the sandbox. ``group`` sees to it where the sandbox's processes are the kernel's own."""
     open_files: int
     file_bytes: int
     """Size of the largest file that can be written."""
@@ -79,6 +81,12 @@ class Engine(Protocol):
 
         Raises EngineError. A failure after that shows as the end of ``stdout``.
         """
+
+    def environment(self, image: Path) -> dict[str, str]:
+        """What commands are to find in their environment besides the image's own. Known once a sandbox was started."""
+
+    def tasks(self, processes: int) -> int:
+        """How many tasks the group of a sandbox must allow on the host for so many processes inside."""
 
     def guarantees(self) -> dict[str, bool]:
         """What the engine protects from by itself, by name."""

@@ -80,6 +80,14 @@ class Bubblewrap:
                 f"The filter of system calls cannot be made, and nothing runs without: {error}"
             ) from error
 
+    def environment(self, image: Path) -> dict[str, str]:
+        """See Engine."""
+        return {}
+
+    def tasks(self, processes: int) -> int:
+        """See Engine."""
+        return processes
+
     def guarantees(self) -> dict[str, bool]:
         """See Engine."""
         return {

@@ -1,0 +1,63 @@
+"""``bathysphere workspaces``: list them, and choose the engine of their containers, also while a server runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final, TypeVar, get_args
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bathysphere.cli import data_directory
+from bathysphere.settings import EngineName
+from bathysphere.store import workspaces as store
+from bathysphere.store.database import Database
+
+T = TypeVar("T")
+
+_HOSTS_CHOICE: Final = "default"
+_PIPE_COLUMNS: Final = 400
+
+
+@click.group()
+def workspaces() -> None:
+    """Workspaces: closed rooms with keys, files and containers of their own."""
+
+
+@workspaces.command("list")
+@data_directory.option
+def list_workspaces(data: Path | None) -> None:
+    """Show every workspace, and which engine its new containers get."""
+    found = data_directory.run(data, store.list_all)
+    if not found:
+        click.echo("There are no workspaces yet; `bathysphere keys create` makes one.", err=True)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("ID", "NAME", "ENGINE"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "ID")
+    for workspace in found:
+        # Text, not str: names are not markup.
+        table.add_row(*map(Text, (workspace.id, workspace.name, workspace.engine or _HOSTS_CHOICE)))
+    # A pipe has no width to fit into, and folding what a script reads would break its lines.
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+
+
+@workspaces.command()
+@data_directory.option
+@click.argument("name", metavar="WORKSPACE")
+@click.argument("choice", metavar="ENGINE", type=click.Choice((*get_args(EngineName), _HOSTS_CHOICE)))
+def engine(data: Path | None, name: str, choice: str) -> None:
+    """Choose what keeps a workspace's new containers: bubblewrap, gvisor, or default (the host's setting).
+
+    Containers that exist keep the engine that they have.
+    """
+
+    async def work(database: Database) -> bool:
+        return await store.set_engine(database, name, None if choice == _HOSTS_CHOICE else choice)
+
+    if not data_directory.run(data, work):
+        raise click.ClickException(f"There is no workspace {name}. `bathysphere workspaces list` shows all of them.")
+    click.echo(f"New containers of {name} get the engine {choice}.", err=True)

@@ -1,0 +1,107 @@
+"""Sandboxes started ahead of the containers that will get them.
+
+A disk, a process 1 that has said its first word, and nothing of anybody in it: a new container takes one over by a
+change of name. They count among ``host.max_sandboxes``, and give way when somebody else needs the room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, Protocol, TypeVar
+
+log = logging.getLogger(__name__)
+
+PREFIX = "pool-"
+"""Of the names that pooled disks have until a container takes them over. No container's id begins so."""
+
+REST_SECONDS = 0.05
+"""After one was taken: who took it has work to do first."""
+
+RETRY_SECONDS = 10.0
+"""After one could not be started."""
+
+
+class Pooled(Protocol):
+    """What a pool holds."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be used."""
+
+
+P = TypeVar("P", bound=Pooled)
+
+
+class WarmPool(Generic[P]):
+    """``size`` of them, made one after the other in the background."""
+
+    def __init__(
+        self,
+        size: int,
+        make: Callable[[], Coroutine[Any, Any, P | None]],
+        end: Callable[[P], Coroutine[Any, Any, None]],
+    ) -> None:
+        """``make`` gives None when there is no room; ``end`` leaves nothing of one behind."""
+        self._size = size
+        self._make = make
+        self._end = end
+        self._ready: deque[P] = deque()
+        self._filling: asyncio.Task[None] | None = None
+        self._dismissals: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def fill(self) -> None:
+        """Begin to make what is missing; returns at once."""
+        if self._size and not self._closed and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill())
+
+    async def _fill(self) -> None:
+        while len(self._ready) < self._size:
+            await asyncio.sleep(REST_SECONDS)
+            try:
+                made = await self._make()
+            except Exception as error:
+                log.warning("no sandbox could be started ahead: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if made is None:
+                return
+            self._ready.append(made)
+
+    def take(self) -> P | None:
+        """One of them, if there is one; another is begun."""
+        while self._ready:
+            taken = self._ready.popleft()
+            self.fill()
+            if taken.alive:
+                return taken
+            dismissal = asyncio.create_task(self._end(taken))
+            self._dismissals.add(dismissal)
+            dismissal.add_done_callback(self._dismissals.discard)
+        self.fill()
+        return None
+
+    async def give_way(self) -> bool:
+        """End one to make room. False when there is none."""
+        if not self._ready:
+            return False
+        await self._end(self._ready.pop())
+        return True
+
+    async def close(self) -> None:
+        """End all of them."""
+        self._closed = True
+        if self._filling is not None:
+            self._filling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._filling
+        while self._ready:
+            await self._end(self._ready.pop())
+        await asyncio.gather(*self._dismissals, return_exceptions=True)
