@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ LARGEST = 2_000_000
 
 # What a server or host may answer that is being killed, is starting, or has too much to do.
 _MAY_BE = {429, 500, 529}
+
+_KILLED = 128 + signal.SIGKILL
 
 _LOST = {"container_expired", "path_not_found"}
 
@@ -68,6 +71,16 @@ class Client:
             self._wrong(f"an answer that nobody expected: {type(error).__name__}: {error}")
         finally:
             self._connection.close()
+
+    def clear(self) -> None:
+        """Delete all that is there of this client, after its work. Raises Unanswered, NoEnd, ValueError."""
+        paths = [f"{CONTAINERS}/{container}" for container in self.ledger.containers]
+        for path in [*paths, *(f"/v1/files/{file_id}" for file_id in self.ledger.uploads)]:
+            answer = self._connection.ask("DELETE", path)
+            if answer.status != 200:
+                raise ValueError(f"{path} could not be deleted: {answer.status} {answer.error_code}")
+        self._connection.close()
+        self.ledger = Ledger()
 
     # Book-keeping
 
@@ -218,6 +231,10 @@ class Client:
             self._refused("run live", 500 if status == 200 else status, code, book)
 
     def _ran(self, kind: str, book: Book, path: str, content: Content, end: dict[str, Any], said: str) -> None:
+        if end["return_code"] == _KILLED:
+            book.files[path].untold(content, by_program=True)
+            self._unanswered(kind)
+            return
         if end["return_code"] != 0 or said != "written\n":
             book.files[path].untold(content, by_program=True)
             self._wrong(f"a command in {book.id} ended with {end['return_code']} and said {said!r}, {end}")

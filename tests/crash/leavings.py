@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bathysphere.host.cgroups import Hierarchies
 from bathysphere.host.configuration import Configuration
+from bathysphere.host.warm_pool import PREFIX
 from bathysphere.image.definition import Definition
 from bathysphere.image.image import find
 from bathysphere.settings import Settings, store_directory
@@ -83,8 +84,8 @@ def half_made(server: Server) -> list[str]:
 
 
 def disks(server: Server) -> set[str]:
-    """The containers that have a disk."""
-    return {entry.name for entry in (server.data / "host" / "disks").iterdir()}
+    """The containers that have a disk. Those that are kept ready are nobody's yet."""
+    return {entry.name for entry in (server.data / "host" / "disks").iterdir() if not entry.name.startswith(PREFIX)}
 
 
 def age(server: Server) -> None:

@@ -19,6 +19,7 @@ IDLE_SECONDS = 2
 """After this a container is suspended, so that many calls find a suspended one."""
 
 MAX_SANDBOXES = 12
+POOL = 2
 
 SWEPT_SECONDS = 60.0
 
@@ -45,13 +46,13 @@ def trial(
     temporary.mkdir()
     temporary.chmod(0o1777)
     tables = {
-        "host": {"linger_seconds": 120, "idle_seconds": IDLE_SECONDS, "max_sandboxes": MAX_SANDBOXES},
+        "host": {"linger_seconds": 120, "idle_seconds": IDLE_SECONDS, "max_sandboxes": MAX_SANDBOXES, "pool": POOL},
         "sandbox": {"disk_bytes": 256 << 20, "memory_bytes": 512 << 20},
     }
     with running_server(folder, tables=tables, environment={"TMPDIR": str(temporary)}) as server:
         workers = _work(server, kills, clients, seed, outcome, say)
         say("comparing")
-        verification = Verification(server, [worker.ledger for worker in workers])
+        verification = Verification(server, [worker.ledger for worker in workers], POOL)
         verification.containers()
         verification.produced_files()
         verification.at_rest()
