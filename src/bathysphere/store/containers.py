@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, literal, select, tuple_, update
+from sqlalchemy import Row, delete, insert, literal, select, tuple_, update
 
 from bathysphere.store.database import Database
 from bathysphere.store.schema import ContainerFileRow, ContainerRow
@@ -61,11 +61,12 @@ async def create(
     lifetime: timedelta,
     now: datetime | None = None,
     forked_from: str | None = None,
+    container_id: str | None = None,
 ) -> Container:
-    """A new container that lasts for ``lifetime`` from now on."""
+    """A new container that lasts for ``lifetime`` from now on. A copy has the uploads of its origin in it too."""
     now = now or datetime.now(UTC)
     row = ContainerRow(
-        id=new_id("container"),
+        id=container_id or new_id("container"),
         workspace_id=workspace_id,
         created_at=now,
         last_used_at=now,
@@ -74,6 +75,15 @@ async def create(
     )
     async with database.writing() as session:
         session.add(row)
+        if forked_from is not None:
+            await session.flush()
+            lying = select(literal(row.id), ContainerFileRow.file_id, ContainerFileRow.filename, literal(now, Moment()))
+            await session.execute(
+                insert(ContainerFileRow).from_select(
+                    ["container_id", "file_id", "filename", "placed_at"],
+                    lying.where(ContainerFileRow.container_id == forked_from),
+                )
+            )
     return _container(row)
 
 
