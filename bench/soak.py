@@ -2,7 +2,8 @@
 
 ``python bench/soak.py`` works for an hour (``--minutes``), with 20 clients (``--clients``): messages, commands,
 uploads, downloads, forks, deletions. It begins to count after a time of warming up, with everything deleted and every
-container at rest, and ends so. It prints a figure for each resource, and ends with 1 if one has grown by more than is allowed.
+container at rest, and ends so. It prints a figure for each resource, and ends with 1 if one has grown by more than is
+allowed.
 """
 
 from __future__ import annotations
