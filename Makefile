@@ -33,7 +33,13 @@ check: $(VENV)/dev.done ## style, types, direction of imports
 	$(BIN)/lint-imports
 
 bench: image $(VENV)/dev.done ## every figure we quote
-	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out bench/soak.py,$(sort $(wildcard bench/*.py))); do $(BIN)/python $$script || exit 1; done
+
+crash: image $(VENV)/dev.done ## kill 300 processes while 20 clients work, then compare; ARGS="--seed ..."
+	$(BIN)/python -m tests.crash $(ARGS)
+
+soak: image $(VENV)/dev.done ## an hour of work, which must end with what it began with; ARGS="--minutes ..."
+	$(BIN)/python bench/soak.py $(ARGS)
 
 image: $(VENV)/run.done system
 	@$(BIN)/bathysphere image build

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,54 @@ if ROOT:
         await host.create("two")
         await host.close(stop_host=True)
         await nothing_left_of(tmp_path / "data")
+
+    async def test_it_is_killed_while_it_works_and_nothing_waits_for_it(host: LocalHost, tmp_path: Path) -> None:
+        """Each call is done or refused, whatever it had begun: a mount, a user namespace, the end of a mount."""
+        await host.create("one")
+        names = [f"c{number}" for number in range(12)]
+        ended = asyncio.Event()
+
+        async def kill() -> None:
+            while not ended.is_set():
+                with contextlib.suppress(ValueError, OSError):
+                    os.kill(worker_of(daemon_of(tmp_path / "data")), signal.SIGKILL)
+                await asyncio.sleep(0.05)
+
+        async def live(name: str) -> None:
+            for _ in range(3):
+                with contextlib.suppress(HostError):
+                    await host.create(name)
+                    await Container(host, name).bash("echo kept > f")
+                    await host.fork(name, f"{name}-copy")
+                with contextlib.suppress(HostError):
+                    await host.delete(f"{name}-copy")
+
+        killing = asyncio.create_task(kill())
+        async with asyncio.timeout(120):
+            await asyncio.gather(*(live(name) for name in names))
+        ended.set()
+        await killing
+        for name in names:
+            await host.create(name)
+            assert (await Container(host, name).bash("echo kept > f; cat f")).stdout == "kept\n"
+            await host.delete(name)
+        await host.close(stop_host=True)
+        await nothing_left_of(tmp_path / "data")
+
+    async def test_an_upload_is_on_the_disk_when_it_is_answered(host: LocalHost, disk: Path, tmp_path: Path) -> None:
+        async def content() -> AsyncIterator[bytes]:
+            yield b"kept" * MIB
+
+        await host.create("one")
+        await Container(host, "one").bash("true")
+        await host.write_path("one", "/home/user/sent", content())
+        taken = tmp_path / "taken"
+        subprocess.run(["dd", f"if={disk}", f"of={taken}", "bs=1M", "iflag=direct", "status=none"], check=True)
+        await host.close(stop_host=True)
+        shutil.copyfile(taken, disk)
+        seen = await Container(host, "one").bash("md5sum < sent; yes kept | tr -d '\\n' | head -c 4M | md5sum")
+        mine, right = seen.stdout.split("\n")[:2]
+        assert mine == right
 
     async def test_what_a_call_wrote_is_on_the_disk_when_it_is_answered(
         host: LocalHost, disk: Path, tmp_path: Path
