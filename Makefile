@@ -22,7 +22,7 @@ test: image $(VENV)/dev.done ## every test
 inspect: image ## inspect-ai's own checks of a sandbox, against containers
 	@./scripts/system-packages runsc=runsc
 	@test -x $(VENV)/inspect/bin/pytest || { $(PYTHON) -m venv $(VENV)/inspect && \
-		$(VENV)/inspect/bin/pip install --quiet -r tests/inspect/requirements.in && \
+		$(VENV)/inspect/bin/pip install --quiet --require-hashes -r tests/inspect/requirements.txt && \
 		$(VENV)/inspect/bin/pip install --quiet --no-deps --editable .; }
 	$(VENV)/inspect/bin/python -m pytest --noconftest tests/inspect/self_check.py
 

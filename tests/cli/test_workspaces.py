@@ -8,6 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from bathysphere.cli.workspaces import workspaces
+from bathysphere.settings import store_directory
 from bathysphere.store import workspaces as store
 from bathysphere.store.database import Database
 
@@ -18,7 +19,7 @@ def run(*arguments: str) -> Result:
 
 def make(data: Path, name: str) -> None:
     async def work() -> None:
-        database = await Database.open(data)
+        database = await Database.open(store_directory(data))
         try:
             await store.named(database, name)
         finally:
@@ -43,7 +44,8 @@ def test_an_engine_is_chosen_and_taken_back(tmp_path: Path) -> None:
 
 
 def test_what_does_not_exist_is_said(tmp_path: Path) -> None:
-    assert "There are no workspaces yet" in run("list", "--data", str(tmp_path)).stderr
+    assert "is no data directory" in run("list", "--data", str(tmp_path)).stderr
+    make(tmp_path, "lab")
     missing = run("engine", "--data", str(tmp_path), "nowhere", "gvisor")
     assert missing.exit_code == 1
     assert "There is no workspace nowhere" in missing.stderr

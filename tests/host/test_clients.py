@@ -27,7 +27,7 @@ from bathysphere.settings import Settings
 
 async def main():
     host = LocalHost(
-        Path(sys.argv[1]), Settings.model_validate({"host": {"linger_seconds": 2}}), Path(sys.argv[2]),
+        Path(sys.argv[1]), Settings.model_validate({"host": {"linger_seconds": 2, "pool": 0}}), Path(sys.argv[2]),
         Definition.load().environment,
     )
     await host.create("one")

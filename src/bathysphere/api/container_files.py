@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import PurePosixPath
@@ -19,7 +20,10 @@ from bathysphere.api.container_shapes import Written
 from bathysphere.api.containers import FAILURES, PREFIX, SHOWN_KEYS, ContainerId
 from bathysphere.api.files import content_disposition
 from bathysphere.api.services import Serving
+from bathysphere.containers.host import HostError
 from bathysphere.wire.errors import TooLarge
+
+_log = logging.getLogger(__name__)
 
 router = APIRouter(
     prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES, dependencies=SHOWN_KEYS
@@ -117,5 +121,8 @@ class _Content(StreamingResponse):
         """Send it."""
         try:
             await super().__call__(scope, receive, send)
+        except HostError as error:
+            # Too late for an answer: that it is cut short is told by the end of the connection.
+            _log.warning("a download was broken off: %s", error)
         finally:
             await self._content.aclose()

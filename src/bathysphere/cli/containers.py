@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,29 +10,21 @@ from typing import Any, Final, TypeVar
 import click
 
 from bathysphere.api.container_shapes import CallInfo, ContainerInfo
-from bathysphere.cli import configuration
+from bathysphere.cli import configuration, data_directory
 from bathysphere.cli.columns import columns, shown, size
 from bathysphere.cli.program import program
 from bathysphere.containers import operating
 from bathysphere.containers.overview import Overview
-from bathysphere.image.image import find
-from bathysphere.settings import default_data_directory, store_directory
 from bathysphere.store import audit, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.audit import Call
-from bathysphere.store.database import DATABASE_FILE, Database, DatabaseError
+from bathysphere.store.database import Database
 
 T = TypeVar("T")
 
 _PAGE: Final = 1000
 _SUBJECT_CHARACTERS: Final = 100
 
-_data = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="The server's data directory. Default: $BATHYSPHERE_DATA, or the usual place of this system.",
-)
 _json = click.option("--json", "as_json", is_flag=True, help="For programs: everything, as JSON.")
 
 
@@ -44,7 +34,7 @@ def containers() -> None:
 
 
 @containers.command("list")
-@_data
+@data_directory.option
 @configuration.option
 @click.option("--workspace", help="Only this one's.")
 @click.option("--deleted", is_flag=True, help="Also those whose disk is gone, for as long as their record is kept.")
@@ -67,10 +57,10 @@ def list_containers(
             last = rows.Position(found[-1].created_at, found[-1].id) if found else None
             page = await rows.listing(database, chosen, _PAGE, last, deleted)
             found += page.containers
-        return await operating.seen(database, found), names
+        return await operating.seen(data_directory.of(data), database, found), names
 
     limit = configuration.load(config)[0].sandbox.disk_bytes
-    found, names = _run(data, work)
+    found, names = data_directory.run(data, work)
     if as_json:
         _print_json([_described(seen, limit, names) for seen in found])
         return
@@ -98,7 +88,7 @@ def list_containers(
 
 
 @containers.command("show")
-@_data
+@data_directory.option
 @configuration.option
 @click.argument("container_id", metavar="ID")
 @_json
@@ -106,11 +96,11 @@ def show_container(data: Path | None, config: Path | None, container_id: str, as
     """Show all that is known of one container."""
 
     async def work(database: Database) -> tuple[Overview, dict[str, str]]:
-        (found,) = await operating.seen(database, [await _find(database, container_id)])
+        (found,) = await operating.seen(data_directory.of(data), database, [await _find(database, container_id)])
         return found, await workspaces.names(database)
 
     limit = configuration.load(config)[0].sandbox.disk_bytes
-    seen, names = _run(data, work)
+    seen, names = data_directory.run(data, work)
     described = _described(seen, limit, names)
     if as_json:
         _print_json(described)
@@ -122,7 +112,7 @@ def show_container(data: Path | None, config: Path | None, container_id: str, as
 
 
 @containers.command("log")
-@_data
+@data_directory.option
 @click.argument("container_id", metavar="ID")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many, from the newest.")
 @_json
@@ -133,7 +123,7 @@ def container_log(data: Path | None, container_id: str, limit: int, as_json: boo
         container = await _find(database, container_id)
         return list(reversed(await audit.latest(database, container.id, limit)))
 
-    calls = _run(data, work)
+    calls = data_directory.run(data, work)
     if as_json:
         _print_json([CallInfo.of(call).model_dump(mode="json") for call in calls])
         return
@@ -145,22 +135,20 @@ def container_log(data: Path | None, container_id: str, limit: int, as_json: boo
 
 
 @containers.command("delete")
-@_data
-@configuration.option
+@data_directory.option
 @click.argument("container_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs: what became of each, as JSON.")
-def delete_containers(data: Path | None, config: Path | None, container_ids: tuple[str, ...], as_json: bool) -> None:
+def delete_containers(data: Path | None, container_ids: tuple[str, ...], as_json: bool) -> None:
     """Delete containers and what they hold, for good; also in the middle of a call."""
-    settings, _ = configuration.load(config)
-    image = find()
 
     async def work(database: Database) -> dict[str, bool]:
         # All are looked for before the first is deleted: a mistyped id changes nothing.
         found = [await _find(database, container_id) for container_id in container_ids]
-        root = None if image is None else image.root
-        return {container.id: await operating.delete(database, container, settings, root) for container in found}
+        return {
+            container.id: await operating.delete(data_directory.of(data), database, container) for container in found
+        }
 
-    gone = _run(data, work)
+    gone = data_directory.run(data, work)
     if as_json:
         _print_json([{"id": container_id, "disk_removed": removed} for container_id, removed in gone.items()])
         return
@@ -210,26 +198,6 @@ def _line(call: Call) -> tuple[str, ...]:
         ", ".join(f"{file.name} ({size(file.size_bytes)}, {file.id})" for file in call.files) or "-",
         what or "-",
     )
-
-
-def _run(data: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:
-    directory = (data or default_data_directory()).absolute()
-    store = store_directory(directory)
-    if not (store / DATABASE_FILE).exists():
-        # Opening a database would make it; who only looks is told that there is none.
-        raise click.ClickException(f"There is no data of a server in {directory}. Name its directory with --data.")
-
-    async def with_database() -> T:
-        database = await Database.open(store)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(with_database())
-    except DatabaseError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _print_json(value: object) -> None:

@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import bathysphere
+
 NAME = "bathysphere"
 
 
@@ -16,3 +18,9 @@ def program() -> str:
         return NAME
     beside = Path(sys.executable).with_name(NAME)
     return shlex.quote(str(beside)) if beside.exists() else f"{shlex.quote(sys.executable)} -m {NAME}"
+
+
+def code() -> list[Path]:
+    """Where the code of this process lies, which it may still have to import from."""
+    places = [Path(bathysphere.__file__).parent, Path(sys.prefix), Path(sys.base_prefix)]
+    return [*places, *(Path(entry) for entry in sys.path if entry)]

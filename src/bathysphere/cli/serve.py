@@ -11,10 +11,9 @@ from pathlib import Path
 
 import click
 
-import bathysphere
 from bathysphere.api.listening import listen
 from bathysphere.cli import configuration
-from bathysphere.cli.program import program
+from bathysphere.cli.program import code, program
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.keeper import divide
 from bathysphere.host.privileges import own
@@ -74,8 +73,7 @@ def _own_part(data: Path, uid: int) -> list[Path]:
     store = store_directory(data)
     store.mkdir(mode=0o700, exist_ok=True)
     own(store, uid)
-    code = [Path(bathysphere.__file__).parent, Path(sys.prefix), Path(sys.base_prefix)]
-    return [store, data / "host", *code, *(Path(entry) for entry in sys.path if entry)]
+    return [store, data / "host", *code()]
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

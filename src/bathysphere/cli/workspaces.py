@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar, get_args
 
@@ -13,21 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bathysphere.settings import EngineName, default_data_directory
+from bathysphere.cli import data_directory
+from bathysphere.settings import EngineName
 from bathysphere.store import workspaces as store
-from bathysphere.store.database import Database, DatabaseError
+from bathysphere.store.database import Database
 
 T = TypeVar("T")
 
 _HOSTS_CHOICE: Final = "default"
 _PIPE_COLUMNS: Final = 400
-
-_data = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="The server's data directory. Default: $BATHYSPHERE_DATA, or the usual place of this system.",
-)
 
 
 @click.group()
@@ -36,10 +28,10 @@ def workspaces() -> None:
 
 
 @workspaces.command("list")
-@_data
+@data_directory.option
 def list_workspaces(data: Path | None) -> None:
     """Show every workspace, and which engine its new containers get."""
-    found = _run(data, store.list_all)
+    found = data_directory.run(data, store.list_all)
     if not found:
         click.echo("There are no workspaces yet; `bathysphere keys create` makes one.", err=True)
         return
@@ -54,7 +46,7 @@ def list_workspaces(data: Path | None) -> None:
 
 
 @workspaces.command()
-@_data
+@data_directory.option
 @click.argument("name", metavar="WORKSPACE")
 @click.argument("choice", metavar="ENGINE", type=click.Choice((*get_args(EngineName), _HOSTS_CHOICE)))
 def engine(data: Path | None, name: str, choice: str) -> None:
@@ -66,20 +58,6 @@ def engine(data: Path | None, name: str, choice: str) -> None:
     async def work(database: Database) -> bool:
         return await store.set_engine(database, name, None if choice == _HOSTS_CHOICE else choice)
 
-    if not _run(data, work):
+    if not data_directory.run(data, work):
         raise click.ClickException(f"There is no workspace {name}. `bathysphere workspaces list` shows all of them.")
     click.echo(f"New containers of {name} get the engine {choice}.", err=True)
-
-
-def _run(data: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:
-    async def with_database() -> T:
-        database = await Database.open(data or default_data_directory())
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(with_database())
-    except DatabaseError as error:
-        raise click.ClickException(str(error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -19,6 +19,7 @@ from bathysphere.store import containers as rows
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
+from bathysphere.wire.ids import new_id
 from bathysphere.wire.message import timestamp
 
 _log = logging.getLogger(__name__)
@@ -81,23 +82,34 @@ class Containers:
 
     async def _make(self, actor: Actor, origin: str | None) -> Container:
         self.records.check()
-        lifetime = timedelta(days=self._settings.containers.lifetime_days)
+        container_id = new_id("container")
         try:
-            row = await rows.create(self._database, actor.workspace_id, lifetime, forked_from=origin)
-        except DatabaseFull as error:
-            raise DiskFull("The server's disk is full. Its operator has to make room.") from error
-        try:
-            with self._recorder(row.id, actor).call("create" if origin is None else "fork", origin or ""):
+            with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
                 if origin is None:
-                    await self._host.create(row.id, await workspaces.engine(self._database, row.workspace_id))
+                    engine = await workspaces.engine(self._database, actor.workspace_id)
+                    await self._host.create(container_id, engine)
                 else:
-                    await self._host.fork(origin, row.id)
-                    files = await rows.placed(self._database, origin)
-                    await rows.record_placed(self._database, row.id, files)
+                    await self._host.fork(origin, container_id)
+                # Last, so that what is listed can be used: when we are killed before, the disk is one nobody knows.
+                row = await self._add(actor, container_id, origin)
         except BaseException:
-            await self._remove(row.id)
+            with anyio.CancelScope(shield=True), suppress(DiskFull):
+                # A row all the same: for the record of the call, and so that the disk is removed by a sweep if not now.
+                if await rows.find(self._database, container_id) is None:
+                    await self._add(actor, container_id, None)
+            await self._remove(container_id)
             raise
         return self._container(row, actor)
+
+    async def _add(self, actor: Actor, container_id: str, origin: str | None) -> rows.Container:
+        """Make a container known, with what lies in it. Raises DiskFull."""
+        lifetime = timedelta(days=self._settings.containers.lifetime_days)
+        try:
+            return await rows.create(
+                self._database, actor.workspace_id, lifetime, forked_from=origin, container_id=container_id
+            )
+        except DatabaseFull as error:
+            raise DiskFull("The server's disk is full. Its operator has to make room.") from error
 
     async def overviews(self, containers: Sequence[rows.Container]) -> list[Overview]:
         """What is to be seen of containers, in the given order; without the host's part when it cannot be asked."""
@@ -115,10 +127,14 @@ class Containers:
         Deleting it twice is no error. Raises NotFound and HostError.
         """
         row = await self.find(actor.workspace_id, container_id)
-        if row.deleted_at is None:
-            with self._recorder(row.id, actor).call("delete", ""):
-                await self._host.delete(row.id)
-                await rows.mark_deleted(self._database, row.id)
+        if row.deleted_at is not None:
+            # Whoever asks again may never have been told that it was deleted, because it was not entirely.
+            await self._host.delete(row.id)
+            return row
+        with self._recorder(row.id, actor).call("delete", ""):
+            # In this order: if we are killed between the two, a sweep removes the disk.
+            await rows.mark_deleted(self._database, row.id)
+            await self._host.delete(row.id)
         return row
 
     async def discard(self, container: Container) -> None:
@@ -128,13 +144,13 @@ class Containers:
     async def _remove(self, container_id: str) -> None:
         with anyio.CancelScope(shield=True):
             try:
-                await self._host.delete(container_id)
-            except HostError as error:
-                _log.warning("%s could not be removed: %s", container_id, error)
-            try:
                 await rows.mark_deleted(self._database, container_id)
             except DatabaseFull as error:
                 _log.warning("%s could not be marked as removed: %s", container_id, error)
+            try:
+                await self._host.delete(container_id)
+            except HostError as error:
+                _log.warning("%s could not be removed: %s", container_id, error)
 
     def _recorder(self, container_id: str, actor: Actor) -> Recorder:
         keep = self._settings.containers.record_commands

@@ -191,11 +191,8 @@ class LocalHost:
 
     async def _ask(self, header: dict[str, Any], payload: bytes = b"") -> bytes:
         """One request; the payload of its only answer, if it has one."""
-        answer = b""
         async with self._request(header, payload) as (reader, _writer):
-            async for _header, answer in self._answers(reader):  # noqa: B007
-                pass
-        return answer
+            return await self._last_answer(reader)
 
     async def create(self, container_id: str, engine: str | None = None) -> None:
         """See Host."""
@@ -264,9 +261,8 @@ class LocalHost:
     async def _send(self, header: dict[str, Any], content: AsyncIterator[bytes], end: bool = False) -> bytes:
         """One request with content behind it, and the payload of its answer. With ``end`` a last frame closes it."""
         async with self._request(header) as (reader, writer):
-            answers = self._answers(reader)
             # It is read from the start: a refusal comes early, and what is still to be sent is of no use then.
-            answer = asyncio.ensure_future(anext(answers, None))
+            answer = asyncio.ensure_future(self._last_answer(reader))
             try:
                 async for chunk in content:
                     view = memoryview(chunk)
@@ -282,7 +278,14 @@ class LocalHost:
                 answer.cancel()
                 with contextlib.suppress(asyncio.CancelledError, HostError, ValueError):
                     await answer
-        return b"" if said is None else said[1]
+        return said
+
+    async def _last_answer(self, reader: asyncio.StreamReader) -> bytes:
+        """The payload of the only answer, if it has one; when all is done, and what was written safe."""
+        answer = b""
+        async for _header, answer in self._answers(reader):  # noqa: B007
+            pass
+        return answer
 
     async def fork(self, container_id: str, new_id: str) -> None:
         """See Host."""

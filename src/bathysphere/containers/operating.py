@@ -36,34 +36,23 @@ async def hosted(data: Path) -> dict[str, HostedContainer] | None:
         return None
 
 
-async def seen(database: Database, containers: Sequence[rows.Container]) -> list[Overview]:
+async def seen(data: Path, database: Database, containers: Sequence[rows.Container]) -> list[Overview]:
     """What is to be seen of containers, in the given order."""
     counts = await audit.counts(database, [container.id for container in containers])
-    return overviews(containers, await hosted(database.data) or {}, counts, datetime.now(UTC))
+    return overviews(containers, await hosted(data) or {}, counts, datetime.now(UTC))
 
 
-async def delete(database: Database, container: rows.Container, settings: Settings, image: Path | None) -> bool:
+async def delete(data: Path, database: Database, container: rows.Container) -> bool:
     """Delete a container. From now on it is refused; True when its disk is gone already.
 
-    A running daemon removes the disk, also in the middle of a call. When none runs, one is started for it, with
-    ``settings`` and the root of the container image; where that cannot be, the next server removes the disk.
+    A running daemon removes the disk, also in the middle of a call. When none runs, the next server does.
     """
     if container.deleted_at is None:
         await rows.mark_deleted(database, container.id)
         await audit.append(database, [audit.operator_call(container.id, container.workspace_id, "delete")])
     try:
-        await RunningHost(database.data).delete(container.id)
+        await RunningHost(data).delete(container.id)
         return True
     except HostError as error:
         _log.info("no daemon removes the disk of %s: %s", container.id, error)
-    if image is None:
-        return False
-    started = LocalHost(database.data, settings, image)
-    try:
-        await started.delete(container.id)
-        return True
-    except HostError as error:
-        _log.warning("the disk of %s could not be removed: %s", container.id, error)
-        return False
-    finally:
-        await started.close(stop_host=True)
+    return False

@@ -105,13 +105,13 @@ class Command:
         """
         self._send = send
         self._oom_score = oom_score
-        outputs.begin()
-        self.notes = outputs.notes
         self.status: int | None = None
         self.timed_out = False
         self._killed = False
         reap()
         before = processes.present()
+        outputs.begin(alone=not before)
+        self.notes = outputs.notes
         self._survivors = processes.identities(before)
         # A command that cannot start anything is of no use, so some room is kept for each. What has ended and was
         # not reaped counts for the limit as well.

@@ -14,6 +14,7 @@ from .failures import FULL, of_os_error
 from .hunk import hunk
 from .text_files import BOM, LARGEST_TEXT, Refused, read_regular, refuse_own, text_of
 from .viewing import view_directory, view_file
+from .whole_file import WholeFile
 
 
 def edit(command: dict[str, Any], environment: dict[str, str]) -> dict[str, object]:
@@ -78,21 +79,18 @@ def _view(path: str, command: dict[str, Any]) -> dict[str, object]:
 
 
 def _write(path: str, data: bytes, mode: int | None) -> None:
-    """Write a whole file or nothing: under a temporary name beside it, then renamed.
+    """Write a whole file or nothing.
 
     ``path`` holds no symbolic link at its end any more. ``mode`` is kept from the file that is replaced.
     """
-    temporary = os.path.join(os.path.dirname(path), f".{os.urandom(8).hex()}.part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    file = WholeFile(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            if mode is not None:
-                os.fchmod(descriptor, stat.S_IMODE(mode))
-            file.write(data)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        if mode is not None:
+            os.fchmod(file.descriptor, stat.S_IMODE(mode))
+        file.write(data)
+        file.appear()
+    finally:
+        file.close()
 
 
 def _resolved(path: str) -> str:

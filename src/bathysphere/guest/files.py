@@ -1,9 +1,10 @@
-"""Placing an uploaded file into the container: under a temporary name, then in one step under its own."""
+"""Placing an uploaded file into the container: whole, in one step."""
 
 import os
 
 from . import paths
 from .failures import Failure, of_os_error
+from .whole_file import WholeFile
 
 
 class Placing:
@@ -12,11 +13,10 @@ class Placing:
     def __init__(self, filename: str, size: int) -> None:
         """Make room for ``size`` bytes. Raises Failure."""
         self._target = f"{paths.INPUT}/{filename}"
-        self._temporary = f"{paths.INPUT}/.{os.urandom(8).hex()}.part"
         self._missing = size
         try:
             paths.ensure_directory(paths.INPUT)
-            self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            self._file = WholeFile(self._target, 0o644)
         except OSError as error:
             raise of_os_error(f"Placing {filename}", error) from error
         self._filename = filename
@@ -27,10 +27,8 @@ class Placing:
         if self._missing < 0:
             self.abort()
             raise Failure("bad_request", f"{self._filename} is longer than announced")
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            self._file.write(data)
         except OSError as error:
             self.abort()
             raise of_os_error(f"Placing {self._filename}", error) from error
@@ -42,27 +40,19 @@ class Placing:
             raise Failure("bad_request", f"{self._filename} is shorter than announced")
         try:
             try:
-                os.rename(self._temporary, self._target)
+                placed = self._file.appear()
             except IsADirectoryError:
                 # The end of the name may have to go, as no name has more than 255 bytes.
                 aside = f"{self._filename[:60]}.{os.urandom(4).hex()}.moved"
                 os.rename(self._target, f"{paths.INPUT}/{aside}")
-                os.rename(self._temporary, self._target)
-            placed = os.path.samestat(os.lstat(self._target), os.fstat(self._descriptor))
+                placed = self._file.appear()
         except OSError as error:
             self.abort()
             raise of_os_error(f"Placing {self._filename}", error) from error
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._file.close()
         if not placed:
             raise Failure("failed", f"{self._filename} was exchanged by a program in the container while it was placed")
 
     def abort(self) -> None:
         """Remove what was written."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        try:
-            os.unlink(self._temporary)
-        except OSError:
-            pass  # already gone, or never made
+        self._file.close()

@@ -16,6 +16,9 @@ from .failures import Failure, of_os_error
 REPORTED = 100
 """Left-out files that are named; more are counted."""
 
+_MODE = 0o755
+"""Of a new output directory; the guest's umask leaves it as it is."""
+
 SCANNED = 100_000
 """Directory entries that are looked at in one place."""
 
@@ -53,12 +56,14 @@ def _open(path: str) -> int | None:
     return directory
 
 
-def _empty(path: str) -> bool:
-    """Whether it is a directory with nothing in it, reached by no symbolic link."""
+def _as_new(path: str) -> bool:
+    """Whether it is a directory as it was made, with nothing in it, reached by no symbolic link."""
     directory = _open(path)
     if directory is None:
         return False
     try:
+        if stat.S_IMODE(os.fstat(directory).st_mode) != _MODE:
+            return False
         with os.scandir(directory) as entries:
             return next(entries, None) is None
     except OSError:
@@ -99,12 +104,15 @@ class Outputs:
         self.notes: list[str] = []
         """What is to be told about the running call."""
 
-    def begin(self) -> None:
-        """Start a call: let go of the last one's files and make a fresh directory."""
+    def begin(self, alone: bool) -> None:
+        """Start a call: let go of the last one's files and have a fresh directory.
+
+        ``alone``: no process of an earlier call runs, which could still write to the last directory.
+        """
         self.release()
         self.notes = []
         # One that nothing was put into is as good as new: a call that writes nothing leaves the disk as it is.
-        if self.directory == paths.OUTPUT or not _empty(self.directory):
+        if not alone or self.directory == paths.OUTPUT or not _as_new(self.directory):
             self._make_directory()
         self._before = None
         home = _open(paths.HOME)
@@ -123,7 +131,7 @@ class Outputs:
         self.directory = f"{paths.OUTPUT}/{os.urandom(8).hex()}"
         try:
             paths.ensure_directory(paths.OUTPUT)
-            os.mkdir(self.directory)
+            os.mkdir(self.directory, _MODE)
         except OSError as error:
             # A full disk must not keep anyone from the command that makes room.
             self.notes.append(f"$OUTPUT_DIR could not be made for this call: {error.strerror}.")

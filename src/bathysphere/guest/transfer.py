@@ -11,6 +11,7 @@ from . import paths
 from .editor import explain, place_for
 from .failures import FULL, Failure, of_os_error
 from .text_files import Refused
+from .whole_file import WholeFile
 
 # The typing module would make up a tenth of the time to start.
 TYPE_CHECKING = False
@@ -27,8 +28,7 @@ class Transfer:
     def __init__(self) -> None:
         self._file = -1
         self._path = ""
-        self._target = ""
-        self._temporary = ""
+        self._new: WholeFile | None = None
 
     def answer(self, header: "dict[str, Any]", payload: bytes, environment: dict[str, str]) -> bytes:
         """Carry out a request. Raises Failure; the file is given up then, and what was written of it is gone."""
@@ -82,28 +82,19 @@ class Transfer:
     def _create(self, header: "dict[str, Any]", payload: bytes) -> bytes:
         if self._path.endswith("/"):
             raise Failure("path_refused", f"{paths.quoted(self._path)} ends in a slash. Give the file's name.")
-        self._target, mode = place_for(self._path)
-        temporary = os.path.join(os.path.dirname(self._target), f".{os.urandom(8).hex()}.part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(temporary, flags, 0o666)
-        self._temporary = temporary
+        target, mode = place_for(self._path)
+        self._new = WholeFile(target)
         if mode is not None:
-            os.fchmod(self._file, stat.S_IMODE(mode))
+            os.fchmod(self._new.descriptor, stat.S_IMODE(mode))
         return b""
 
     def _write(self, header: "dict[str, Any]", payload: bytes) -> bytes:
-        descriptor = self._opened(writing=True)
-        view = memoryview(payload)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        self._writing().write(payload)
         return b""
 
     def _commit(self, header: "dict[str, Any]", payload: bytes) -> bytes:
-        descriptor = self._opened(writing=True)
-        # A directory that came there meanwhile is not replaced; a rename says so.
-        os.rename(self._temporary, self._target)
-        self._temporary = ""
-        placed = os.path.samestat(os.lstat(self._target), os.fstat(descriptor))
+        # A directory that came there meanwhile is not replaced; an error says so.
+        placed = self._writing().appear()
         self.give_up()
         if not placed:
             raise Failure("path_refused", f"{paths.quoted(self._path)} was exchanged by a program while it was written")
@@ -113,22 +104,24 @@ class Transfer:
         self.give_up()
         return b""
 
-    def _opened(self, writing: bool = False) -> int:
-        if self._file < 0 or writing != bool(self._temporary):
+    def _opened(self) -> int:
+        if self._file < 0:
             raise Failure("bad_request", "no file is open for that")
         return self._file
 
+    def _writing(self) -> "WholeFile":
+        if self._new is None:
+            raise Failure("bad_request", "no file is open for that")
+        return self._new
+
     def give_up(self) -> None:
-        """Let go of the file; one that is half written is removed."""
+        """Let go of the file; one that is half written is gone."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        if self._temporary:
-            temporary, self._temporary = self._temporary, ""
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass  # gone already
+        if self._new is not None:
+            self._new.close()
+            self._new = None
 
 
 def _absolute(path: str, environment: dict[str, str]) -> str:

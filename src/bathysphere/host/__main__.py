@@ -13,6 +13,7 @@ import logging.handlers
 import os
 import resource
 import sys
+from io import TextIOWrapper
 
 import uvloop
 from pydantic import ValidationError
@@ -49,6 +50,15 @@ def _lock(configuration: Configuration) -> bool:
     return True
 
 
+class _PrivateLog(logging.handlers.RotatingFileHandler):
+    """Names of containers and what guests said are for the operator alone, also after a rotation."""
+
+    def _open(self) -> TextIOWrapper:
+        file = super()._open()
+        os.fchmod(file.fileno(), 0o600)
+        return file
+
+
 def main() -> None:
     """Run the daemon in the background; returns at once in the process that was started."""
     try:
@@ -67,10 +77,7 @@ def main() -> None:
         _tell({"busy": True})
         return
     log = configuration.folder / "host.log"
-    # Names of containers and what guests said are for the operator alone.
-    log.touch(mode=0o600)
-    log.chmod(0o600)
-    handler = logging.handlers.RotatingFileHandler(log, maxBytes=_LOG_BYTES, backupCount=1)
+    handler = _PrivateLog(log, maxBytes=_LOG_BYTES, backupCount=1)
     logging.basicConfig(
         handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

@@ -79,6 +79,8 @@ class Fleet:
         self._settings = settings
         self._residents: dict[str, Resident] = {}
         self._occupied = 0
+        self._wanting = 0
+        """Who is looking for room at this moment; the pool takes none meanwhile."""
         self._pool = WarmPool(0, self._start_ahead, self._undo)
 
     async def open(self) -> None:
@@ -90,7 +92,7 @@ class Fleet:
         self._pool.fill()
 
     async def _start_ahead(self) -> Resident | None:
-        if self._occupied >= self._settings.max_sandboxes:
+        if self._wanting or self._occupied >= self._settings.max_sandboxes:
             return None
         resident = Resident(f"{PREFIX}{os.urandom(8).hex()}")
         try:
@@ -107,8 +109,14 @@ class Fleet:
         pooled = self._pool.take()
         if pooled is None or pooled.disk is None:
             return False
-        self._engines.choose(resident.container_id, None)
-        resident.disk = self._disks.adopt(pooled.disk, resident.container_id)
+        try:
+            self._engines.choose(resident.container_id, None)
+            resident.disk = self._disks.adopt(pooled.disk, resident.container_id)
+        except (EngineError, DiskError) as error:
+            log.error("%s: it gets no sandbox from the pool: %s", resident.container_id, error)
+            self._engines.forget(resident.container_id)
+            self._pool.dismiss(pooled)
+            return False
         self._engines.forget(pooled.container_id)
         resident.sandbox, resident.group, resident.kills = pooled.sandbox, pooled.group, pooled.kills
         return True
@@ -256,6 +264,8 @@ class Fleet:
             if resident.deleted or not self._disks.exists(container_id):
                 raise _unknown(container_id)
             async with self._visit(new_id):
+                if self._disks.exists(new_id):
+                    raise SandboxFailed(f"There is a container {new_id} already; nothing was copied.")
                 await self._end(resident)
                 try:
                     self._engines.copy(container_id, new_id)
@@ -268,9 +278,9 @@ class Fleet:
 
     async def delete(self, container_id: str) -> None:
         """End and remove a container, also in the middle of a call."""
-        if not self._disks.exists(container_id):
-            return
         resident = self._residents.get(container_id)
+        if resident is None and not self._disks.exists(container_id):
+            return
         if resident is not None:
             resident.deleted = True
             if resident.sandbox is not None and resident.callers:
@@ -360,6 +370,13 @@ class Fleet:
             await self._leave(group, disk)
 
     async def _make_room(self) -> None:
+        self._wanting += 1
+        try:
+            await self._make_room_now()
+        finally:
+            self._wanting -= 1
+
+    async def _make_room_now(self) -> None:
         while self._occupied >= self._settings.max_sandboxes:
             idle = [r for r in self._residents.values() if r.sandbox is not None and r.callers == 0]
             if await self._pool.give_way():

@@ -74,7 +74,7 @@ class Ground:
             self.cgroups = self._limits()
             self._lay_out()
             await self._prepare_disks()
-            self.engines.sweep(self.disks.exists)
+            self.engines.sweep(lambda name: os.path.lexists(configuration.folder / "disks" / name))
             await self._try()
         except BaseException as error:
             # Nobody else takes it away: there is a next daemon only when this one could start.

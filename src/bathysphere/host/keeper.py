@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from bathysphere.host import privileges
+from bathysphere.host import privileges, syscalls
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.contract import HostUnavailable
 from bathysphere.host.spawning import START_SECONDS, spawn
@@ -49,14 +49,19 @@ def divide(configuration: Configuration, paths: list[Path], serve: Callable[[Kee
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     _lay_open(configuration)
     privileges.keep_only(privileges.DAEMON)
+    keeper = os.getpid()
     server = os.fork()
     if server == 0:
         ours.close()
         uid = configuration.host.server_uid
         privileges.show(paths, uid)
         privileges.become(uid)
-        privileges.end_with_parent(signal.SIGTERM)
-        os.setpgid(0, 0)  # Ctrl-C reaches the keeper, which passes it on once
+        # Without root's terminal, into which it could type; Ctrl-C reaches the keeper, which passes it on once.
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        syscalls.die_with_parent(keeper, signal.SIGTERM)
         os.chdir("/")
         serve(Keeper(theirs))
         return 0

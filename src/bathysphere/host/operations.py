@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bathysphere.guest import frames
 from bathysphere.guest.outputs import printable
@@ -29,6 +29,7 @@ from bathysphere.host.contract import (
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Report, Sandbox, json_bytes, printable_text
 from bathysphere.host.transfers import CLIENT_SECONDS
+from bathysphere.host.warm_pool import PREFIX
 from bathysphere.settings import SandboxLimits
 
 PARTING_SECONDS = 5.0
@@ -39,7 +40,17 @@ LARGEST_SOURCE = 1024 * 1024
 LONGEST_PATH = 4095
 """Characters of a path; the guest counts its bytes."""
 
-_ContainerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")]
+_RESERVED = (PREFIX, "bathysphere-")
+"""How the names begin that the daemon gives by itself."""
+
+
+def _not_reserved(name: str) -> str:
+    if name.startswith(_RESERVED):
+        raise ValueError("this name is the daemon's own")
+    return name
+
+
+_ContainerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"), AfterValidator(_not_reserved)]
 
 
 class Request(BaseModel):

@@ -6,16 +6,16 @@ has an ordinary account that owns the database and the files, and nothing else o
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from pathlib import Path
 
 from bathysphere.host import syscalls
 
-PR_SET_PDEATHSIG = 1
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 _LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
@@ -93,11 +93,6 @@ def keep_nothing_to_gain() -> None:
     syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def end_with_parent(signal: int) -> None:
-    """Have ``signal`` sent to this process when its parent ends; to be called after a change of user."""
-    syscalls.prctl(PR_SET_PDEATHSIG, signal)
-
-
 def show(paths: Iterable[Path], uid: int) -> None:
     """Let ``uid`` reach ``paths`` in a mount namespace of this process, where directories above keep it out.
 
@@ -105,9 +100,9 @@ def show(paths: Iterable[Path], uid: int) -> None:
     and nothing else. Paths that do not exist are left out. Raises OSError.
     """
     blocked: dict[Path, list[Path]] = {}
-    for path in sorted({path.absolute() for path in paths}):
+    for path in sorted({path.absolute() for path in paths if path.exists()}):
         wall = next((parent for parent in reversed(path.parents) if not _searchable(parent, uid)), None)
-        if wall is not None and path.exists():
+        if wall is not None:
             blocked.setdefault(wall, []).append(path)
     if not blocked:
         return
@@ -123,6 +118,26 @@ def show(paths: Iterable[Path], uid: int) -> None:
             os.close(descriptor)
         flags = syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount(None, wall, None, flags, "mode=0755,size=1m")
+
+
+@contextlib.contextmanager
+def acting_as_owner_of(folder: Path, paths: Iterable[Path]) -> Iterator[None]:
+    """As root, have the rights of a folder's owner for a while, so that no link of theirs leads any further.
+
+    ``paths`` are what must be within reach meanwhile. For others, and where root is the owner, nothing changes.
+    """
+    owner = folder.stat().st_uid if folder.is_dir() else 0
+    if os.geteuid() != 0 or owner == 0:
+        yield
+        return
+    show([folder, *paths], owner)
+    os.setegid(owner)
+    os.seteuid(owner)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def own(folder: Path, uid: int) -> None:

@@ -27,7 +27,10 @@ def spawn(configuration: Configuration) -> None:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True, cwd="/", env={**kept, "PYTHONPATH": package},
     ) as process:  # fmt: skip
-        said, complaint = process.communicate(configuration.model_dump_json().encode(), START_SECONDS)
+        try:
+            said, complaint = process.communicate(configuration.model_dump_json().encode(), START_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise HostUnavailable(f"The host daemon was not ready within {START_SECONDS:g} seconds.") from None
     try:
         answer = json.loads(said)
     except ValueError as error:

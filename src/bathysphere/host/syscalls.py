@@ -42,11 +42,10 @@ _MOVE_MOUNT_F_EMPTY_PATH = 4
 _AT_EMPTY_PATH = 0x1000
 _AT_FDCWD = -100
 
-_SYS_CLONE = {"x86_64": 56, "aarch64": 220}
+_STACK = 64 * 1024
+_LOOKED_AT_SECONDS = 10
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_in_clone = ctypes.PyDLL(None, use_errno=True)
-"""For calls that return twice: the interpreter is not given to another thread meanwhile."""
 
 
 def _check(result: int, doing: str) -> None:
@@ -103,9 +102,12 @@ def become_subreaper() -> None:
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "orphans cannot be adopted")
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the thread that made it ends. ``parent`` is that one's process."""
-    _check(_libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "the parent's end cannot be heard of")
+def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel send a signal to this process when the thread that made it ends.
+
+    ``parent`` is that one's process. A change of user ends it.
+    """
+    _check(_libc.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0), "the parent's end cannot be heard of")
     if os.getppid() != parent:
         os._exit(1)  # it ended a moment before
 
@@ -176,12 +178,11 @@ def user_namespace(users: Mapping[int, int]) -> int:
     For ``mount_as``: what belongs to N on a disk belongs to ``users[N]`` here, in both directions; no other owner can
     be told apart there, nor be given to a file. It lasts as long as the descriptor, or a process or mount with it.
     """
-    # Not by os.fork: that would run what libraries do in a fork, with descriptors that this process may have closed.
-    child = _in_clone.syscall(ctypes.c_long(_SYS_CLONE[os.uname().machine]), CLONE_NEWUSER | signal.SIGCHLD, 0, 0, 0, 0)
-    if child == 0:
-        # It is there to be looked at only. Nobody waits for it, so it does not matter what it was forked out of.
-        while True:
-            _in_clone.pause()
+    # It is there to be looked at only, and never enters Python, as it is forked out of a process with threads. It ends
+    # by itself, so that it does not hold the open files of this process for ever when that is killed meanwhile.
+    stack = ctypes.create_string_buffer(_STACK)
+    top = ctypes.c_void_p((ctypes.addressof(stack) + _STACK) & ~15)
+    child = _libc.clone(_libc.sleep, top, CLONE_NEWUSER | signal.SIGCHLD, ctypes.c_void_p(_LOOKED_AT_SECONDS))
     if child < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"a user namespace cannot be had: {os.strerror(code)}")
@@ -193,3 +194,18 @@ def user_namespace(users: Mapping[int, int]) -> int:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def end_namespace_holders() -> None:
+    """End what ``map_of_one`` began in a child of ours that was killed meanwhile: they are our children now."""
+    own = os.getpid()
+    for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split():
+        child = Path("/proc", pid)
+        try:
+            # Everything else that we start has our namespace or is another program.
+            ours = (child / "exe").readlink() == Path("/proc/self/exe").readlink()
+            if ours and (child / "ns/user").readlink() != Path("/proc/self/ns/user").readlink():
+                os.kill(int(pid), signal.SIGKILL)
+                os.waitpid(int(pid), 0)
+        except (OSError, ValueError):
+            continue  # it has ended by itself

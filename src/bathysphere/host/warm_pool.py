@@ -82,26 +82,36 @@ class WarmPool(Generic[P]):
             self.fill()
             if taken.alive:
                 return taken
-            dismissal = asyncio.create_task(self._end(taken))
-            self._dismissals.add(dismissal)
-            dismissal.add_done_callback(self._dismissals.discard)
+            self.dismiss(taken)
         self.fill()
         return None
 
-    async def give_way(self) -> bool:
-        """End one to make room. False when there is none."""
-        if not self._ready:
-            return False
-        await self._end(self._ready.pop())
-        return True
+    def dismiss(self, taken: P) -> None:
+        """End one that was taken and is of no use; returns at once."""
+        dismissal = asyncio.create_task(self._end(taken))
+        self._dismissals.add(dismissal)
+        dismissal.add_done_callback(self._dismissals.discard)
 
-    async def close(self) -> None:
-        """End all of them."""
-        self._closed = True
+    async def give_way(self) -> bool:
+        """End one, or stop making one, so that there is room. False when there is none."""
+        if self._ready:
+            await self._end(self._ready.pop())
+            return True
+        if self._filling is not None and not self._filling.done():
+            await self._stop_filling()
+            return True
+        return False
+
+    async def _stop_filling(self) -> None:
         if self._filling is not None:
             self._filling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._filling
+
+    async def close(self) -> None:
+        """End all of them."""
+        self._closed = True
+        await self._stop_filling()
         while self._ready:
             await self._end(self._ready.pop())
         await asyncio.gather(*self._dismissals, return_exceptions=True)

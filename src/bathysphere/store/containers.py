@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import delete, literal, select, tuple_, update
+from sqlalchemy import Row, delete, insert, literal, select, tuple_, update
 
 from bathysphere.store.database import Database
 from bathysphere.store.schema import ContainerFileRow, ContainerRow
@@ -61,11 +61,12 @@ async def create(
     lifetime: timedelta,
     now: datetime | None = None,
     forked_from: str | None = None,
+    container_id: str | None = None,
 ) -> Container:
-    """A new container that lasts for ``lifetime`` from now on."""
+    """A new container that lasts for ``lifetime`` from now on. A copy has the uploads of its origin in it too."""
     now = now or datetime.now(UTC)
     row = ContainerRow(
-        id=new_id("container"),
+        id=container_id or new_id("container"),
         workspace_id=workspace_id,
         created_at=now,
         last_used_at=now,
@@ -74,13 +75,21 @@ async def create(
     )
     async with database.writing() as session:
         session.add(row)
+        if forked_from is not None:
+            await session.flush()
+            lying = select(literal(row.id), ContainerFileRow.file_id, ContainerFileRow.filename, literal(now, Moment()))
+            await session.execute(
+                insert(ContainerFileRow).from_select(
+                    ["container_id", "file_id", "filename", "placed_at"],
+                    lying.where(ContainerFileRow.container_id == forked_from),
+                )
+            )
     return _container(row)
 
 
 async def get(database: Database, workspace_id: str, container_id: str) -> Container | None:
     """The container, also when it has expired; None when this workspace has none of that id."""
-    async with database.reading() as session:
-        row = await session.get(ContainerRow, container_id)
+    row = database.one(select(ContainerRow.__table__).where(ContainerRow.id == container_id))
     return _container(row) if row is not None and row.workspace_id == workspace_id else None
 
 
@@ -203,7 +212,7 @@ async def record_placed(
             )
 
 
-def _container(row: ContainerRow) -> Container:
+def _container(row: ContainerRow | Row[*tuple[Any, ...]]) -> Container:
     return Container(
         id=row.id,
         workspace_id=row.workspace_id,

@@ -79,25 +79,22 @@ async def authenticate(database: Database, secret: str, now: datetime | None = N
     if len(secret) > _LONGEST:
         return None
     now = now or datetime.now(UTC)
-    async with database.reading() as session:
-        found = (
-            await session.execute(
-                select(ApiKeyRow, WorkspaceRow.organization_id)
-                .join(WorkspaceRow, WorkspaceRow.id == ApiKeyRow.workspace_id)
-                .where(ApiKeyRow.secret_sha256 == _hash(secret), ApiKeyRow.disabled_at.is_(None))
-            )
-        ).first()
+    found = database.one(
+        select(ApiKeyRow.id, ApiKeyRow.workspace_id, ApiKeyRow.last_used_at, WorkspaceRow.organization_id)
+        .join(WorkspaceRow, WorkspaceRow.id == ApiKeyRow.workspace_id)
+        .where(ApiKeyRow.secret_sha256 == _hash(secret), ApiKeyRow.disabled_at.is_(None))
+    )
     if found is None:
         return None
-    row, organization_id = found
-    if row.last_used_at is None or row.last_used_at <= now - _LAST_USED_STEP:
+    key_id, workspace_id, last_used_at, organization_id = found
+    if last_used_at is None or last_used_at <= now - _LAST_USED_STEP:
         try:
             async with database.writing() as session:
-                await session.execute(update(ApiKeyRow).where(ApiKeyRow.id == row.id).values(last_used_at=now))
+                await session.execute(update(ApiKeyRow).where(ApiKeyRow.id == key_id).values(last_used_at=now))
         except DatabaseFull:
             # A full disk must not lock out those who come to delete files.
-            _log.warning("the time at which key %s was last used could not be written", row.id, exc_info=True)
-    return Identity(organization_id, row.workspace_id, row.id)
+            _log.warning("the time at which key %s was last used could not be written", key_id, exc_info=True)
+    return Identity(organization_id, workspace_id, key_id)
 
 
 async def list_all(database: Database) -> list[ApiKey]:

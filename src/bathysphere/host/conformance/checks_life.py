@@ -97,7 +97,6 @@ async def killing_any_piece_ends_it_all(subject: Subject) -> None:
         call = asyncio.create_task(subject.run("sleep 1000", seconds=600))
         await asyncio.sleep(0.3)
         pieces = set(subject.processes()) - before
-        print("KILL", number, [(p, subject.processes().get(p)) for p in mine])
         os.kill(mine[number], signal.SIGKILL)
         outcome = await call
         expect(bool(outcome.failure), f"the call went on when process {number} of {len(mine)} was killed: {outcome}")

@@ -161,12 +161,21 @@ def _namespace(user: int) -> int:
 
 def sync(mounted: Path, folder: Path) -> None:
     """Write back a mounted disk, and the directory that holds its file. Raises OSError."""
-    for place, write_back in ((mounted, syscalls.sync_file_system), (folder, os.fsync)):
-        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            write_back(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(mounted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syscalls.sync_file_system(descriptor)
+    finally:
+        os.close(descriptor)
+    keep(folder)
+
+
+def keep(folder: Path) -> None:
+    """Make the names in a directory safe. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def copy(source: Path, new: Path) -> None:

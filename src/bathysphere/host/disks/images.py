@@ -25,9 +25,12 @@ from bathysphere.host.disks.copying import copy_sparse
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.trash import Trash, is_full
 from bathysphere.host.disks.uids import UserIds
-from bathysphere.host.disks.worker import Worker
+from bathysphere.host.disks.worker import Worker, WorkerEnded
 
 log = logging.getLogger(__name__)
+
+_TIMES = 5
+"""So often an operation is begun whose process was killed."""
 
 _NO_ROOM = 16 * 1024 * 1024
 
@@ -165,6 +168,13 @@ class Images:
         except BaseException:
             await self._trash.burn(new)
             raise
+        try:
+            await self._until(lambda: False, "keep", str(self._root))
+        except OSError as error:
+            await self.delete(new_id)
+            raise DiskError(
+                f"The copy of {container_id} cannot be made safe: {_text(error)}.", is_full(error)
+            ) from error
 
     async def attach(self, container_id: str) -> Disk:
         """See Disks."""
@@ -173,14 +183,19 @@ class Images:
         if self._info(container_id) is None:
             raise DiskError(f"{container_id} has no disk.")
         image = self._root / container_id
-        identity = self._uids.take()
         around = self._mounts / container_id
+        if _mounted(around / "disk"):
+            raise DiskError(
+                f"The disk of {container_id} could not be unmounted earlier, and is kept from use until the daemon "
+                "starts anew."
+            )
+        identity = self._uids.take()
         disk = Disk(container_id, around / "disk", identity, limited=True)
         try:
             disk.path.mkdir(parents=True)
             os.chown(around, 0, identity.gid)
             around.chmod(0o710)
-            await self._worker.call("mount", str(image), str(disk.path), identity.uid)
+            await self._until(lambda: _mounted(disk.path), "mount", str(image), str(disk.path), identity.uid)
         except OSError as error:
             self._troubles[container_id] = _text(error)
             log.error("%s: its disk cannot be attached: %s", container_id, _text(error))
@@ -198,10 +213,27 @@ class Images:
         self._troubles.pop(container_id, None)
         return disk
 
+    async def _until(self, done: Callable[[], bool], operation: str, *arguments: object) -> None:
+        """Carry out an operation although its process may be killed meanwhile: anew, unless it is ``done``."""
+        for _ in range(_TIMES - 1):
+            try:
+                await self._worker.call(operation, *arguments)
+            except WorkerEnded:
+                if done():
+                    return
+            else:
+                return
+        await self._worker.call(operation, *arguments)
+
     def _leave(self, disk: Disk) -> None:
-        for folder in (disk.path, disk.path.parent):
-            if folder.is_dir():
-                folder.rmdir()
+        try:
+            for folder in (disk.path, disk.path.parent):
+                if folder.is_dir():
+                    folder.rmdir()
+        except OSError as error:
+            # Still mounted: its user id stays taken as well.
+            log.error("%s: its mount point cannot be removed: %s", disk.container_id, _text(error))
+            return
         if disk.identity is not None:
             self._uids.give_back(disk.identity.uid)
 
@@ -212,7 +244,7 @@ class Images:
             return
         image = self._root / disk.container_id
         try:
-            await self._worker.call("unmount", str(image), str(disk.path))
+            await self._until(lambda: not _mounted(disk.path), "unmount", str(image), str(disk.path))
             self._leave(disk)
         except OSError as error:
             # It stays mounted until the daemon ends, and its file locked: it can be used by nobody, nor harmed.
@@ -225,7 +257,7 @@ class Images:
             await self._folders.sync(disk)
             return
         try:
-            await self._worker.call("sync", str(disk.path), str(self._root))
+            await self._until(lambda: False, "sync", str(disk.path), str(self._root))
         except OSError as error:
             # Room on the host was promised to more disks than it has; what does not fit fails only now.
             full = shutil.disk_usage(self._root).free < _NO_ROOM
@@ -260,6 +292,7 @@ _OPERATIONS: dict[str, Callable[..., object]] = {
     "mount": lambda image, target, user: filesystem.mount(Path(image), Path(target), user),
     "unmount": lambda image, target: filesystem.unmount(Path(image), Path(target)),
     "sync": lambda mounted, folder: filesystem.sync(Path(mounted), Path(folder)),
+    "keep": lambda folder: filesystem.keep(Path(folder)),
     "copy": lambda source, new: filesystem.copy(Path(source), Path(new)),
 }
 

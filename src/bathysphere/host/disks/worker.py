@@ -19,9 +19,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bathysphere.host.processes import Process
-from bathysphere.host.syscalls import die_with_parent
+from bathysphere.host.syscalls import die_with_parent, end_namespace_holders
 
 _LARGEST = 64 * 1024
+
+
+class WorkerEnded(OSError):
+    """The process was killed: what was asked for was done, or begun, or not."""
 
 
 class Worker:
@@ -32,12 +36,12 @@ class Worker:
         self._operations = operations
         self._socket: socket.socket | None = None
         self._process: Process | None = None
-        self._parting: asyncio.Future[None] | None = None
+        self._watch: asyncio.Future[None] | None = None
         self._number = 0
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
     async def call(self, operation: str, *arguments: object) -> Any:
-        """Carry out an operation. Raises OSError: what it raised, or EPIPE when the process has ended meanwhile.
+        """Carry out an operation. Raises OSError: what it raised, or WorkerEnded.
 
         It is carried out to its end even if the caller is cancelled, and the caller goes on only then.
         """
@@ -51,6 +55,9 @@ class Worker:
             channel.send(json.dumps([number, operation, arguments]).encode())
         except OSError as error:
             del self._waiting[number]
+            if error.errno in (errno.EPIPE, errno.ECONNRESET):
+                await self._watching()  # it has ended, which is about to be noticed
+                raise WorkerEnded(errno.EPIPE, "the process for disks has ended") from error
             raise OSError(error.errno, f"the process for disks cannot be asked: {error.strerror}") from error
         try:
             return await asyncio.shield(done)
@@ -65,57 +72,61 @@ class Worker:
         pid = os.fork()
         if pid == 0:
             _serve(theirs, parent, self._operations)
-        self._process = Process(pid)
         theirs.close()
         ours.setblocking(False)
         asyncio.get_running_loop().add_reader(ours, self._answered, ours)
         self._socket = ours
+        self._process = Process(pid)
+        self._watch = asyncio.ensure_future(self._until_ended(self._process, ours))
         return ours
 
-    def _answered(self, channel: socket.socket) -> None:
+    def _answered(self, channel: socket.socket) -> bool:
+        """Take an answer; False when there is none."""
         try:
             said = channel.recv(_LARGEST)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             said = b""
         if not said:
-            process = self._end()
-            if process is not None:
-                process.kill()
-                self._parting = asyncio.ensure_future(_part(process))
-            return
+            # Nothing comes any more. Whoever waits is told when the process is gone with all that it did.
+            asyncio.get_running_loop().remove_reader(channel)
+            if self._process is not None:
+                self._process.kill()
+            return False
         number, failed, value = json.loads(said)
         done = self._waiting.pop(number, None)
         if done is None:
-            return
+            return True
         if failed:
             done.set_exception(OSError(failed, value))
         else:
             done.set_result(value)
+        return True
 
-    def _end(self) -> Process | None:
-        """Let go of the process, which ends then. Whoever waits is told."""
-        process, self._process = self._process, None
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
-        for done in self._waiting.values():
-            done.set_exception(OSError(errno.EPIPE, "the process for disks has ended"))
-        self._waiting.clear()
-        return process
+    async def _until_ended(self, process: Process, channel: socket.socket) -> None:
+        """Not told by its end of the socket: what it had started may have that too."""
+        await process.ended()
+        process.close()
+        end_namespace_holders()
+        while self._answered(channel):
+            pass
+        asyncio.get_running_loop().remove_reader(channel)
+        channel.close()
+        self._socket = self._process = None
+        waiting, self._waiting = self._waiting, {}
+        for done in waiting.values():
+            done.set_exception(WorkerEnded(errno.EPIPE, "the process for disks has ended"))
 
     async def close(self) -> None:
         """End the process and wait for that."""
-        process = self._end()
-        if process is not None:
-            await _part(process)
+        if self._socket is not None:
+            self._socket.shutdown(socket.SHUT_WR)
+            await self._watching()
 
-
-async def _part(process: Process) -> None:
-    await process.ended()
-    process.close()
+    async def _watching(self) -> None:
+        if self._watch is not None:
+            await asyncio.shield(self._watch)
 
 
 def _serve(channel: socket.socket, parent: int, operations: Mapping[str, Callable[..., object]]) -> None:
