@@ -105,6 +105,9 @@ class Neighbour:
         with self._lock:
             language, source, right = next(self._tasks)
         seen = self.run(language, source)
+        if seen.answers == "sandbox_failed" and self._field.subject == "gvisor":
+            # Left alone, too: the release of 2022-12-19 ends by itself after some hundred processes (docs/security.md).
+            seen = self.run(language, source)
         return "" if seen.stdout.strip() == right and seen.code == 0 else f"the neighbour was disturbed: {seen}"
 
 
