@@ -70,4 +70,6 @@ def test_every_setting_is_documented_with_its_default(name: str, table: type[Bas
 def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()  # as TOML has it
+    if default == ():
+        return "[]"
     return "none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
