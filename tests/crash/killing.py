@@ -76,8 +76,9 @@ def kill_at_random(
         _wait_for_progress(clients, supervisor, choice.randrange(12))
         time.sleep(choice.random() * 0.15)
         processes = family(server)
-        # Each kind as often as another one, however many there are of it.
-        kinds = [role for role in ROLES if processes[role]]
+        # Each kind as often as another one, however many there are of it and however short it lives.
+        fewest = min((done[role] for role in ROLES if processes[role]), default=0)
+        kinds = [role for role in ROLES if processes[role] and done[role] <= fewest + 1]
         if not kinds:
             continue
         role = choice.choice(kinds)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.crash.trial import Outcome, trial
 
-KILLS = 25
+KILLS = 21
 CLIENTS = 6
 SEED = 20
 

@@ -18,7 +18,6 @@ from tests.server import Server, ServerFailed, running_server, start_again, stop
 IDLE_SECONDS = 2
 """After this a container is suspended, so that many calls find a suspended one."""
 
-MAX_SANDBOXES = 12
 POOL = 2
 
 SWEPT_SECONDS = 60.0
@@ -46,7 +45,7 @@ def trial(
     temporary.mkdir()
     temporary.chmod(0o1777)
     tables = {
-        "host": {"linger_seconds": 120, "idle_seconds": IDLE_SECONDS, "max_sandboxes": MAX_SANDBOXES, "pool": POOL},
+        "host": {"linger_seconds": 120, "idle_seconds": IDLE_SECONDS, "max_sandboxes": clients + POOL, "pool": POOL},
         "sandbox": {"disk_bytes": 256 << 20, "memory_bytes": 512 << 20},
     }
     with running_server(folder, tables=tables, environment={"TMPDIR": str(temporary)}) as server:

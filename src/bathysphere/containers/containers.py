@@ -96,17 +96,22 @@ class Containers:
             with anyio.CancelScope(shield=True), suppress(DiskFull):
                 # A row all the same: for the record of the call, and so that the disk is removed by a sweep if not now.
                 if await rows.find(self._database, container_id) is None:
-                    await self._add(actor, container_id, None)
+                    await self._add(actor, container_id, None, deleted=True)
             await self._remove(container_id)
             raise
         return self._container(row, actor)
 
-    async def _add(self, actor: Actor, container_id: str, origin: str | None) -> rows.Container:
+    async def _add(self, actor: Actor, container_id: str, origin: str | None, deleted: bool = False) -> rows.Container:
         """Make a container known, with what lies in it. Raises DiskFull."""
         lifetime = timedelta(days=self._settings.containers.lifetime_days)
         try:
             return await rows.create(
-                self._database, actor.workspace_id, lifetime, forked_from=origin, container_id=container_id
+                self._database,
+                actor.workspace_id,
+                lifetime,
+                forked_from=origin,
+                container_id=container_id,
+                deleted=deleted,
             )
         except DatabaseFull as error:
             raise DiskFull("The server's disk is full. Its operator has to make room.") from error

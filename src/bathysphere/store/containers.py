@@ -62,8 +62,12 @@ async def create(
     now: datetime | None = None,
     forked_from: str | None = None,
     container_id: str | None = None,
+    deleted: bool = False,
 ) -> Container:
-    """A new container that lasts for ``lifetime`` from now on. A copy has the uploads of its origin in it too."""
+    """A new container that lasts for ``lifetime`` from now on. A copy has the uploads of its origin in it too.
+
+    ``deleted``: it could not be made, and is known for the record of that only.
+    """
     now = now or datetime.now(UTC)
     row = ContainerRow(
         id=container_id or new_id("container"),
@@ -71,6 +75,7 @@ async def create(
         created_at=now,
         last_used_at=now,
         expires_at=now + lifetime,
+        deleted_at=now if deleted else None,
         forked_from=forked_from,
     )
     async with database.writing() as session:
