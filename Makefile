@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test inspect check bench image system clean
+.PHONY: demo serve test attacks inspect check bench image system clean
 
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
@@ -31,6 +31,10 @@ check: $(VENV)/dev.done ## style, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+attacks: image $(VENV)/dev.done ## every hostile program on every engine; writes its page anew
+	@./scripts/system-packages runsc=runsc
+	$(BIN)/python -m tests.attacks --write docs/security.md
 
 bench: image $(VENV)/dev.done ## every figure we quote
 	@for script in $(filter-out bench/soak.py,$(sort $(wildcard bench/*.py))); do $(BIN)/python $$script || exit 1; done
