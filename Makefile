@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test attacks inspect check bench image system clean
+.PHONY: demo serve test conformance attacks inspect check bench image system clean
 
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
@@ -31,6 +31,11 @@ check: $(VENV)/dev.done ## style, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+conformance: image $(VENV)/dev.done ## the conformance suite on every engine
+	@./scripts/system-packages runsc=runsc
+	$(BIN)/python -m bathysphere.host.conformance --engine bubblewrap
+	$(BIN)/python -m bathysphere.host.conformance --engine gvisor
 
 attacks: image $(VENV)/dev.done ## every hostile program on every engine; writes its page anew
 	@./scripts/system-packages runsc=runsc
