@@ -1,6 +1,7 @@
 """The conformance suite of engines: bubblewrap as root and as an ordinary user.
 
-gVisor's takes four minutes: `make conformance`. Where the tests themselves run as an ordinary user, that is the only one that can be tried.
+gVisor's takes four minutes: `make conformance`. Where the tests themselves run as an ordinary user, that is the only
+one that can be tried.
 """
 
 from __future__ import annotations
