@@ -79,6 +79,7 @@ class Fleet:
         self._settings = settings
         self._residents: dict[str, Resident] = {}
         self._occupied = 0
+        self._closing = False
         self._wanting = 0
         """Who is looking for room at this moment; the pool takes none meanwhile."""
         self._pool = WarmPool(0, self._start_ahead, self._undo)
@@ -292,6 +293,8 @@ class Fleet:
             resident.deleted = False
 
     async def _start(self, resident: Resident, fresh: bool = False) -> None:
+        if self._closing:
+            raise SandboxFailed("The host is ending. Try again in a moment.")
         await self._make_room()
         self._occupied += 1
         group: Group | None = None
@@ -410,12 +413,15 @@ class Fleet:
 
     async def close(self) -> None:
         """End every sandbox, also in the middle of a call. The containers' disks stay."""
+        # Nothing is started from now on: what came while others are ended would be left over.
+        self._closing = True
         await self._pool.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
-        for resident in list(self._residents.values()):
-            async with self._visit(resident.container_id) as visited:
-                await self._end(visited)
+        while self._residents:
+            for resident in list(self._residents.values()):
+                async with self._visit(resident.container_id) as visited:
+                    await self._end(visited)
 
 
 def _failure(error: DiskError) -> DiskFull | SandboxFailed:
