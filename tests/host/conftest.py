@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +97,18 @@ MakeHost = Callable[..., LocalHost]
 
 
 def wait_for_end(data: Path) -> None:
-    """Wait until no daemon serves a data directory any more: it holds the lock while it lives."""
+    """Wait until no daemon serves a data directory any more: it holds the lock while it lives.
+
+    A killed one lets go of the lock a moment before its socket.
+    """
     subprocess.run(["flock", "--timeout", "60", str(data / "host" / "lock"), "true"], check=True)
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(data / "host" / "host.sock"))
+            except OSError:
+                return
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
