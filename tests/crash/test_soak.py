@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.soak import ALLOWED, soak
 
-SECONDS = 20.0
-WARM_SECONDS = 10.0
+SECONDS = 8.0
+WARM_SECONDS = 4.0
 CLIENTS = 6
 SEED = 3
 
