@@ -57,7 +57,9 @@ class Launch:
 
 
 def launch(program: Launch) -> int:
-    """Start a program with an empty environment in a new process; its id. Raises OSError when the fork fails.
+    """Start a program with an empty environment in a new process, which leads a group of its own; its id.
+
+    Raises OSError when the fork fails.
 
     What goes wrong after the fork is written to the program's descriptor 2 and ends it with status 127.
     """
@@ -75,6 +77,7 @@ def launch(program: Launch) -> int:
 
 
 def _become(program: Launch, parent: int) -> None:
+    os.setpgid(0, 0)
     for joined in program.join:
         os.write(joined, b"0")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD):
@@ -103,9 +106,13 @@ def _become(program: Launch, parent: int) -> None:
 class Process:
     """A process, held so that its id cannot come to mean another one."""
 
-    def __init__(self, pid: int) -> None:
-        """Raises ProcessLookupError when there is none."""
+    def __init__(self, pid: int, launched: bool = False) -> None:
+        """``launched``: a child made by ``launch``, with which its group ends.
+
+        Raises ProcessLookupError when there is no such process.
+        """
         self.pid = pid
+        self._leads = launched
         self.exit_code: int | None = None
         """How it ended, when it was our child."""
         self._descriptor = os.pidfd_open(pid)
@@ -121,7 +128,18 @@ class Process:
         if self._descriptor < 0:
             return
         await readable(self._descriptor)
+        if self._leads:
+            # Before it is taken leave of, so that the number means this group and no other. What was to die with its
+            # leader, and had not said so yet, would live on.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         self.exit_code = _take_leave(self.pid) if self.exit_code is None else self.exit_code
+        while self._leads:
+            self._leads = await _inherited(self.pid)
+
+    def fileno(self) -> int:
+        """The descriptor by which it is held."""
+        return self._descriptor
 
     def close(self) -> None:
         """Let go of the process."""
@@ -139,23 +157,36 @@ def parent_of(pid: int) -> int | None:
         return None
 
 
+def is_first(pid: int) -> bool:
+    """Whether a process is the first one of a process namespace below ours."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    # Its number in each namespace that it is in, from ours on.
+    numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+    return len(numbers) > 1 and numbers[-1] == "1"
+
+
 def _settle(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
 
 
-async def readable(descriptor: int) -> None:
-    """Wait until there is something to read, or the end. For a held process: until it has ended."""
+async def readable(*descriptors: int) -> None:
+    """Wait until one of them has something to read, or its end. For a held process: until it has ended."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
-    # A copy, because the loop can watch one descriptor for one party only.
-    copy = os.dup(descriptor)
-    loop.add_reader(copy, _settle, waiter)
+    # Copies, because the loop can watch one descriptor for one party only.
+    copies = [os.dup(descriptor) for descriptor in descriptors]
+    for copy in copies:
+        loop.add_reader(copy, _settle, waiter)
     try:
         await waiter
     finally:
-        loop.remove_reader(copy)
-        os.close(copy)
+        for copy in copies:
+            loop.remove_reader(copy)
+            os.close(copy)
 
 
 def _take_leave(pid: int) -> int | None:
@@ -167,6 +198,17 @@ def _take_leave(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
+async def _inherited(group: int) -> bool:
+    """Take leave of a process of a killed group that has become our child; False when there is none."""
+    try:
+        ended, _status = os.waitpid(-group, os.WNOHANG)  # noqa: ASYNC222  does not wait
+    except ChildProcessError:
+        return False
+    if not ended:
+        await asyncio.sleep(0.001)
+    return True
+
+
 async def run(argv: Sequence[str]) -> int:
     """Run a trusted program quietly to its end; its exit code."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -174,7 +216,7 @@ async def run(argv: Sequence[str]) -> int:
         pid = launch(Launch(argv, [null, null, null]))
     finally:
         os.close(null)
-    process = Process(pid)
+    process = Process(pid, launched=True)
     try:
         await process.ended()
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.engines.own_view import MOUNT_POINTS, OwnViews, View
-from bathysphere.host.processes import Launch, Process, launch, parent_of, readable
+from bathysphere.host.processes import Launch, Process, is_first, launch, parent_of, readable
 from bathysphere.host.seccomp import SealedFilter, standard_filter
 from bathysphere.host.syscall_policy import PolicyError
 
@@ -183,7 +183,7 @@ class Bubblewrap:
             for end in (in_read, out_write, err_write, info_write, filtering):
                 os.close(end)
         os.set_blocking(err_read, False)
-        sandbox = BubblewrapSandbox(in_write, out_read, err_read, Process(pid))
+        sandbox = BubblewrapSandbox(in_write, out_read, err_read, Process(pid, launched=True))
         try:
             await sandbox.find_first(info_read)
         except BaseException:
@@ -215,6 +215,7 @@ class BubblewrapSandbox:
         """Hold process 1 of the sandbox: when it has ended, the kernel has ended every other one in there.
 
         Now, and not when it is to be killed: by then its number may have come to mean somebody else's process.
+        Raises EngineError when the monitor was killed meanwhile.
         """
         os.set_blocking(info, False)
         text = b""
@@ -222,11 +223,12 @@ class BubblewrapSandbox:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_INFO_SECONDS):
                 while b"}" not in text:
+                    await readable(info, self._monitor.fileno())
                     try:
                         data = os.read(info, 4096)
                     except BlockingIOError:
-                        await readable(info)
-                        continue
+                        await self._monitor.ended()  # and with it what it had started, which holds the pipe open
+                        break
                     if not data:
                         break
                     text += data
@@ -235,8 +237,13 @@ class BubblewrapSandbox:
         except (ValueError, KeyError, ProcessLookupError):
             return  # bubblewrap ended before it had started anything, or at once
         # The only child of the monitor, whose own number cannot be given away before it was taken leave of.
-        if parent_of(first.pid) == self._monitor.pid:
+        parent = parent_of(first.pid)
+        if parent == self._monitor.pid:
             self._first = first
+        elif parent == os.getpid() and is_first(first.pid):
+            # The child had not yet asked to die with the monitor, and nobody else would end it.
+            self._first = first
+            raise EngineError("bubblewrap's own process was killed before the sandbox had started")
         else:
             first.close()
 

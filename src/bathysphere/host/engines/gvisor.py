@@ -212,7 +212,7 @@ class Gvisor:
             if namespace is not None:
                 os.close(namespace)
         os.set_blocking(err_read, False)
-        sandbox = BubblewrapSandbox(in_write, out_read, err_read, Process(pid))
+        sandbox = BubblewrapSandbox(in_write, out_read, err_read, Process(pid, launched=True))
         try:
             await sandbox.find_first(info_read)
         except BaseException:
