@@ -1,7 +1,6 @@
-"""The conformance suite of engines: bubblewrap as root and as an ordinary user.
+"""The conformance suite of engines: bubblewrap as root and as an ordinary user, and gVisor.
 
-gVisor's takes four minutes: `make conformance`. Where the tests themselves run as an ordinary user, that is the only
-one that can be tried.
+Where the tests themselves run as an ordinary user, bubblewrap as that user is the only one that can be tried.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ ORDINARY_UID = 64_321
 SUBJECTS = {
     "bubblewrap as root": ["--engine", "bubblewrap"],
     "bubblewrap as an ordinary user": ["--engine", "bubblewrap", "--uid", str(ORDINARY_UID)],
+    "gVisor": ["--engine", "gvisor"],
 }
 if not ROOT:
     SUBJECTS = {"bubblewrap as an ordinary user": ["--engine", "bubblewrap"]}
