@@ -66,14 +66,28 @@ def groups(server: Server, ended: bool = False) -> list[str]:
 
 
 def sandbox_processes(server: Server) -> list[str]:
-    """Processes with a user id of a sandbox; without root, those of bubblewrap and below."""
+    """Processes with a user id of a sandbox; without root, those of bubblewrap and below.
+
+    What has ended and waits for the system's first process to take leave of it is nobody's any more.
+    """
     processes = family(server)
     found = {pid for role in ("monitor", "guest", "program") for pid in processes[role]}
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
-            if folder.stat().st_uid in server.uids:
+            if folder.name.isdigit() and folder.stat().st_uid in server.uids:
                 found.add(int(folder.name))
-    return [f"process {pid}" for pid in sorted(found)]
+    return [f"process {pid}: {said}" for pid in sorted(found) if (said := _alive(pid))]
+
+
+def _alive(pid: int) -> str:
+    """A process's state and command; nothing when it has ended."""
+    try:
+        name, _, fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+    state, parent = fields.split()[:2]
+    return "" if state in "ZX" else f"{state}, child of {parent}, {command[:200] or name.partition('(')[2]}"
 
 
 def half_made(server: Server) -> list[str]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bathysphere.containers.connections import Connection, Connections
 from bathysphere.containers.host import (
     Command,
     EditorCommand,
@@ -59,7 +58,8 @@ class LocalHost:
         self._spawn = spawn
         self._fingerprint = self._configuration.fingerprint()
         self._starting = asyncio.Lock()
-        self._presence: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._connections = Connections(self._configuration.folder)
+        self._presence: Connection | None = None
 
     async def start(self) -> None:
         """Find or start the daemon. Any call does so by itself; this one lets a server fail early.
@@ -81,31 +81,31 @@ class LocalHost:
                 await asyncio.to_thread(self._spawn, self._configuration)
 
     def _present(self) -> bool:
-        return self._presence is not None and not self._presence[0].at_eof()
+        return self._presence is not None and not self._presence.reader.at_eof()
 
     def _forget(self) -> None:
         if self._presence is not None:
-            self._presence[1].close()
+            self._presence.close()
             self._presence = None
 
     async def _attend(self) -> bool:
         """Be present at a running daemon. False when none runs, or one that had to be ended."""
         self._forget()
         try:
-            reader, writer = await self._connect()
+            connection = await self._connections.open()
         except OSError:
             return False
         hello = None
         with contextlib.suppress(OSError, FrameError):
-            await write_frame(writer, {"op": "presence"})
-            hello = await read_frame(reader)
+            await write_frame(connection.writer, {"op": "presence"})
+            hello = await read_frame(connection.reader)
         if hello is None:
-            writer.close()
+            connection.close()
             return False
         if hello[0].get("fingerprint") == self._fingerprint:
-            self._presence = (reader, writer)
+            self._presence = connection
             return True
-        writer.close()
+        connection.close()
         if hello[0].get("servers") != 1:
             raise HostUnavailable(
                 f"Another server uses {self._configuration.data} with other settings, image or version. "
@@ -114,68 +114,46 @@ class LocalHost:
         await self._shut_down()
         return False
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.setblocking(False)
-            folder = os.open(self._configuration.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                # Through the open folder, because the path of a socket may have 107 bytes only.
-                while True:
-                    try:
-                        connection.connect(f"/proc/self/fd/{folder}/host.sock")
-                        break
-                    except BlockingIOError:
-                        await asyncio.sleep(0.01)  # more connect at this moment than fit the queue
-            finally:
-                os.close(folder)
-            return await asyncio.open_unix_connection(sock=connection, limit=256 * 1024)
-        except BaseException:
-            connection.close()
-            raise
-
     async def _shut_down(self) -> None:
         try:
-            reader, writer = await self._connect()
+            connection = await self._connections.open()
         except OSError:
             return
         with contextlib.suppress(OSError, FrameError):
-            await write_frame(writer, {"op": "shutdown"})
-            await read_frame(reader)
+            await write_frame(connection.writer, {"op": "shutdown"})
+            await read_frame(connection.reader)
         # It closes this connection when it has ended, after its sandboxes.
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(START_SECONDS):
-                await reader.read(1)
-        writer.close()
+                await connection.reader.read(1)
+        connection.close()
 
     @contextlib.asynccontextmanager
-    async def _request(
-        self, header: dict[str, Any], payload: bytes = b""
-    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def _request(self, header: dict[str, Any], payload: bytes = b"") -> AsyncIterator[Connection]:
         await self.start()
         try:
             try:
-                reader, writer = await self._connect()
+                connection = await self._connections.take()
             except (ConnectionRefusedError, FileNotFoundError):
                 # It ended a moment ago, and nothing of this request has been sent yet.
                 self._forget()
                 await self.start()
-                reader, writer = await self._connect()
+                connection = await self._connections.take()
         except OSError as error:
             raise HostUnavailable(f"The host daemon does not answer: {error.strerror}. Try again.") from error
         try:
             with contextlib.suppress(OSError):
                 # When the daemon has refused already, its reason is there to be read.
-                await write_frame(writer, header, payload)
-            yield reader, writer
+                await write_frame(connection.writer, header, payload)
+            yield connection
         finally:
-            writer.close()
+            self._connections.leave(connection)
 
-    async def _answers(self, reader: asyncio.StreamReader) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
+    async def _answers(self, connection: Connection) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
         """The frames of an answer until ``done``. Raises what the daemon says."""
         while True:
             try:
-                frame = await read_frame(reader)
+                frame = await read_frame(connection.reader)
             except (FrameError, OSError) as error:
                 raise HostUnavailable(
                     f"The host daemon ended in the middle of the call ({error}). Try again."
@@ -184,6 +162,7 @@ class LocalHost:
                 raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
             header, payload = frame
             if header["type"] == "done":
+                connection.answered = True
                 return
             if header["type"] == "error":
                 raise _error(header)
@@ -191,8 +170,8 @@ class LocalHost:
 
     async def _ask(self, header: dict[str, Any], payload: bytes = b"") -> bytes:
         """One request; the payload of its only answer, if it has one."""
-        async with self._request(header, payload) as (reader, _writer):
-            return await self._last_answer(reader)
+        async with self._request(header, payload) as connection:
+            return await self._last_answer(connection)
 
     async def create(self, container_id: str, engine: str | None = None) -> None:
         """See Host."""
@@ -210,8 +189,8 @@ class LocalHost:
             "language": command.language,
             "timeout_seconds": command.timeout_seconds,
         }
-        async with self._request(header, command.source.encode(errors="replace")) as (reader, _writer):
-            async for answer, payload in self._answers(reader):
+        async with self._request(header, command.source.encode(errors="replace")) as connection:
+            async for answer, payload in self._answers(connection):
                 if answer["type"] == "output":
                     yield OutputChunk(answer["stream"], payload)
                 else:
@@ -219,8 +198,8 @@ class LocalHost:
 
     async def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:
         """See Host."""
-        async with self._request({"op": "read_output", "container": container_id, "handle": handle}) as (reader, _):
-            async for _header, payload in self._answers(reader):
+        async with self._request({"op": "read_output", "container": container_id, "handle": handle}) as connection:
+            async for _header, payload in self._answers(connection):
                 yield payload
 
     async def edit(self, container_id: str, command: EditorCommand) -> EditorOutcome:
@@ -248,8 +227,8 @@ class LocalHost:
     async def read_path(self, container_id: str, path: str) -> AsyncGenerator[int | bytes, None]:
         """See Host."""
         _check_path(path)
-        async with self._request({"op": "read_path", "container": container_id, "path": path}) as (reader, _writer):
-            async for header, payload in self._answers(reader):
+        async with self._request({"op": "read_path", "container": container_id, "path": path}) as connection:
+            async for header, payload in self._answers(connection):
                 yield int(header["size"]) if header["type"] == "size" else payload
 
     async def write_path(self, container_id: str, path: str, content: AsyncIterator[bytes]) -> int:
@@ -260,9 +239,10 @@ class LocalHost:
 
     async def _send(self, header: dict[str, Any], content: AsyncIterator[bytes], end: bool = False) -> bytes:
         """One request with content behind it, and the payload of its answer. With ``end`` a last frame closes it."""
-        async with self._request(header) as (reader, writer):
+        async with self._request(header) as connection:
+            writer = connection.writer
             # It is read from the start: a refusal comes early, and what is still to be sent is of no use then.
-            answer = asyncio.ensure_future(self._last_answer(reader))
+            answer = asyncio.ensure_future(self._last_answer(connection))
             try:
                 async for chunk in content:
                     view = memoryview(chunk)
@@ -280,10 +260,10 @@ class LocalHost:
                     await answer
         return said
 
-    async def _last_answer(self, reader: asyncio.StreamReader) -> bytes:
+    async def _last_answer(self, connection: Connection) -> bytes:
         """The payload of the only answer, if it has one; when all is done, and what was written safe."""
         answer = b""
-        async for _header, answer in self._answers(reader):  # noqa: B007
+        async for _header, answer in self._answers(connection):  # noqa: B007
             pass
         return answer
 
@@ -294,24 +274,21 @@ class LocalHost:
     async def list(self) -> list[HostedContainer]:
         """See Host."""
         containers: list[HostedContainer] = []
-        async with self._request({"op": "list"}) as (reader, _writer):
-            async for _header, payload in self._answers(reader):
+        async with self._request({"op": "list"}) as connection:
+            async for _header, payload in self._answers(connection):
                 containers += [HostedContainer(**container) for container in json.loads(payload)]
         return containers
 
     async def status(self) -> HostStatus:
         """See Host."""
-        async with self._request({"op": "status"}) as (reader, _writer):
-            frame = await read_frame(reader)
-        if frame is None:
-            raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
-        fields = json.loads(frame[1])
+        fields = json.loads(await self._ask({"op": "status"}))
         proofs = tuple(Proof(**proof) for proof in fields["proofs"])
         return HostStatus(**{**fields, "weaknesses": tuple(fields["weaknesses"]), "proofs": proofs})
 
     async def close(self, stop_host: bool = False) -> None:
         """Let go of the daemon, which ends itself when no server comes back; with ``stop_host`` it ends now."""
         self._forget()
+        self._connections.close()
         if stop_host:
             await self._shut_down()
 

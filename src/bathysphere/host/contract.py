@@ -196,6 +196,9 @@ class HostStatus:
     privileged: bool
     image: str
     sandboxes: int
+    """Those that run, start or end at this moment."""
+    ready: int = 0
+    """Of them those that were started ahead and wait for a container."""
     guarantees: dict[str, bool] = field(default_factory=dict)
     weaknesses: tuple[str, ...] = ()
     proofs: tuple[Proof, ...] = ()

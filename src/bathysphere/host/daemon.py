@@ -113,15 +113,15 @@ class Daemon:
                 return
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._requests += 1
         try:
             if not self._trusts(writer.get_extra_info("socket")):
                 log.warning("a process of another user was refused")
                 return
             async with asyncio.timeout(FIRST_WORD_SECONDS):
                 frame = await read_frame(reader)
-            if frame is not None:
-                await self._answer(*frame, reader, writer)
+            # A connection whose request was answered to its end may be used for another.
+            while frame is not None and await self._counted(*frame, reader, writer):
+                frame = await read_frame(reader)
         except (FrameError, ConnectionError, TimeoutError) as error:
             log.info("a client went away: %s", error)
         except asyncio.CancelledError:
@@ -129,12 +129,21 @@ class Daemon:
         except Exception:
             log.exception("a request failed")
         finally:
-            self._requests -= 1
             writer.close()
+
+    async def _counted(
+        self, header: dict[str, object], payload: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        self._requests += 1
+        try:
+            return await self._answer(header, payload, reader, writer)
+        finally:
+            self._requests -= 1
 
     async def _answer(
         self, header: dict[str, object], payload: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    ) -> bool:
+        """Answer one request; whether the connection can be used for another."""
         op = header.get("op")
         if op == "presence":
             self._servers += 1
@@ -146,12 +155,12 @@ class Daemon:
             finally:
                 self._servers -= 1
                 self._requests += 1
-        elif op == "list":
+            return False
+        if op == "list":
             containers = self._fleet.list()
             for start in range(0, len(containers), _LISTED):
                 part = [asdict(container) for container in containers[start : start + _LISTED]]
                 await write_frame(writer, {"type": "containers"}, json.dumps(part).encode())
-            await write_frame(writer, {"type": "done"})
         elif op == "status":
             await write_frame(writer, {"type": "status"}, json.dumps(self._status()).encode())
         elif op == "shutdown":
@@ -160,8 +169,11 @@ class Daemon:
             await asyncio.Event().wait()  # the end of the connection tells that everything has ended
         elif self._ending.is_set():
             await write_frame(writer, {"type": "error", "error": "HostUnavailable", "message": "The host is ending."})
+            return False
         else:
-            await operations.serve(self._fleet, self._configuration.limits, (header, payload), (reader, writer))
+            return await operations.serve(self._fleet, self._configuration.limits, (header, payload), (reader, writer))
+        await write_frame(writer, {"type": "done"})
+        return True
 
     def _trusts(self, connection: socket.socket) -> bool:
         """Whether the other side is our own user, root or the server. The folder keeps others out; a second lock."""
@@ -170,5 +182,5 @@ class Daemon:
         return uid in (0, os.geteuid()) or (os.geteuid() == 0 and uid == self._configuration.host.server_uid)
 
     def _status(self) -> dict[str, object]:
-        status = self._ground.status(self._fleet.running)
+        status = self._ground.status(self._fleet.running, self._fleet.ready)
         return asdict(status)

@@ -100,6 +100,8 @@ class Fleet:
             self._engines.choose(resident.container_id, None)
             await self._disks.create(resident.container_id)
             await self._start(resident, fresh=True)
+            # What it begins with is on the disk then, and the first call need not wait for it.
+            await self._make_safe(resident)
         except BaseException:
             await asyncio.shield(self._undo(resident))
             raise
@@ -126,6 +128,11 @@ class Fleet:
     def running(self) -> int:
         """Sandboxes that run, start or end at this moment."""
         return self._occupied
+
+    @property
+    def ready(self) -> int:
+        """Those of them that were started ahead and wait for a container."""
+        return len(self._pool)
 
     @contextlib.asynccontextmanager
     async def _visit(self, container_id: str) -> AsyncIterator[Resident]:

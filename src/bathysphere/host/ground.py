@@ -197,13 +197,14 @@ class Ground:
             said.append("Containers share the kernel of this machine: a flaw in it can be a way out.")
         return tuple(said)
 
-    def status(self, sandboxes: int) -> HostStatus:
+    def status(self, sandboxes: int, ready: int) -> HostStatus:
         """What ``HostStatus`` is to say."""
         return HostStatus(
             engine=self._engine.name,
             privileged=self.privileged,
             image=str(self._configuration.image),
             sandboxes=sandboxes,
+            ready=ready,
             guarantees={
                 **self._engine.guarantees(),
                 **{proof.name: proof.verdict == "held" for proof in self._proofs},

@@ -1,4 +1,4 @@
-"""What clients of the daemon may ask, and how it is answered: one connection, one request."""
+"""What clients of the daemon may ask, and how it is answered: one request at a time on a connection."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _ContainerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
 
 
 class Request(BaseModel):
-    """The first frame of a connection."""
+    """The first frame of a request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -189,8 +189,11 @@ async def serve(
     limits: SandboxLimits,
     frame: tuple[dict[str, Any], bytes],
     streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-) -> None:
-    """Carry out one request. Every answer ends with a frame ``done`` or ``error``. Raises ConnectionError."""
+) -> bool:
+    """Carry out one request. Every answer ends with a frame ``done`` or ``error``, after which nothing more is said.
+
+    True after ``done``: the next request may follow. Raises ConnectionError.
+    """
     header, payload = frame
     reader, writer = streams
     try:
@@ -203,6 +206,8 @@ async def serve(
         await _fail(streams, "ValueError", str(error))
     else:
         await write_frame(writer, {"type": "done"})
+        return True
+    return False
 
 
 async def _fail(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], name: str, message: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Annotated, Any, Literal
@@ -103,8 +104,12 @@ class Sandbox:
 
     @property
     def alive(self) -> bool:
-        """Whether the guest has not closed its end yet."""
-        return not self._reader.at_eof()
+        """Whether the guest holds its end at this moment: the kernel's word, which may come before ours."""
+        if self._reader.at_eof():
+            return False
+        ends = select.poll()
+        ends.register(self.running.stdout, 0)
+        return not ends.poll(0)
 
     @classmethod
     async def connect(

@@ -159,14 +159,15 @@ def _namespace(user: int) -> int:
         return _namespaces[user]
 
 
-def sync(mounted: Path, folder: Path) -> None:
-    """Write back a mounted disk, and the directory that holds its file. Raises OSError."""
+def sync(mounted: Path, folder: Path | None) -> None:
+    """Write back a mounted disk, and the directory that holds its file if it is given. Raises OSError."""
     descriptor = os.open(mounted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         syscalls.sync_file_system(descriptor)
     finally:
         os.close(descriptor)
-    keep(folder)
+    if folder is not None:
+        keep(folder)
 
 
 def keep(folder: Path) -> None:

@@ -58,6 +58,8 @@ class Images:
         self._trash = Trash(root)
         self._template = root.with_name(f"{root.name}-template-{_LAYOUT}-{size_bytes}")
         self._troubles: dict[str, str] = {}
+        self._named: set[str] = set()
+        """Containers whose disk is known to keep its name after a loss of power."""
         self._worker = Worker(_OPERATIONS)
 
     async def prepare(self) -> None:
@@ -146,6 +148,7 @@ class Images:
             image = self._root / disk.container_id
             _note(image)
             image.rename(self._root / container_id)
+            self._named.discard(disk.container_id)
         except OSError as error:
             raise DiskError(f"{container_id} cannot be given a disk: {error.strerror}", is_full(error)) from error
         return replace(disk, container_id=container_id)
@@ -257,7 +260,9 @@ class Images:
             await self._folders.sync(disk)
             return
         try:
-            await self._until(lambda: False, "sync", str(disk.path), str(self._root))
+            folder = None if disk.container_id in self._named else str(self._root)
+            await self._until(lambda: False, "sync", str(disk.path), folder)
+            self._named.add(disk.container_id)
         except OSError as error:
             # Room on the host was promised to more disks than it has; what does not fit fails only now.
             full = shutil.disk_usage(self._root).free < _NO_ROOM
@@ -266,6 +271,7 @@ class Images:
     async def delete(self, container_id: str) -> None:
         """See Disks."""
         self._troubles.pop(container_id, None)
+        self._named.discard(container_id)
         if self._folders.exists(container_id):
             await self._folders.delete(container_id)
             return
@@ -291,7 +297,7 @@ _OPERATIONS: dict[str, Callable[..., object]] = {
     "make": lambda path, size: filesystem.make_template(Path(path), size),
     "mount": lambda image, target, user: filesystem.mount(Path(image), Path(target), user),
     "unmount": lambda image, target: filesystem.unmount(Path(image), Path(target)),
-    "sync": lambda mounted, folder: filesystem.sync(Path(mounted), Path(folder)),
+    "sync": lambda mounted, folder: filesystem.sync(Path(mounted), None if folder is None else Path(folder)),
     "keep": lambda folder: filesystem.keep(Path(folder)),
     "copy": lambda source, new: filesystem.copy(Path(source), Path(new)),
 }
