@@ -22,6 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import uvloop
 from tests.server import Server, running_server
 
 from bathysphere.containers.host import Command, OutputChunk
@@ -248,4 +249,6 @@ def ask(server: Server, connection: http.client.HTTPConnection, path: str, body:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    # The loop that the server has.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -18,6 +18,9 @@ READ = 64 * 1024
 GATHER_SECONDS = 0.01
 """What a command writes within this time goes out together, so that no command makes a frame of every byte."""
 
+FIRST_SECONDS = 0.001
+"""How long what comes after a pause waits for more: most commands end by then, and nobody is woken up twice."""
+
 REAP_SECONDS = 1.0
 """How long after being killed a command may take to end before everything else in the sandbox is killed too."""
 
@@ -118,6 +121,7 @@ class Command:
         if sum(threads for _start, _parent, threads, _runs in before.values()) > max_processes * 3 // 4:
             self._end_leftovers()
         self._sent = 0.0
+        self._gathered_since = 0.0
         self._started = time.monotonic()
         self.deadline = self._started + timeout
         environment = {**environment, "INPUT_DIR": paths.INPUT, "OUTPUT_DIR": outputs.directory}
@@ -207,19 +211,24 @@ class Command:
         if not data:
             stream.open = False
             return False
+        if not any(one.gathered for one in self.streams):
+            self._gathered_since = time.monotonic()
         stream.gathered += stream.kept.add(data)
         return True
 
     def due(self) -> float:
         """When ``attend`` has something to do at the latest, in seconds of the monotonic clock."""
         if any(stream.gathered for stream in self.streams):
-            return min(self._sent + GATHER_SECONDS, self.deadline)
+            return min(self._send_at(), self.deadline)
         return self.deadline
+
+    def _send_at(self) -> float:
+        return max(self._sent + GATHER_SECONDS, self._gathered_since + FIRST_SECONDS)
 
     def attend(self) -> None:
         """Do what is due by now: send what was gathered, end what has no more time."""
         now = time.monotonic()
-        if now >= self._sent + GATHER_SECONDS:
+        if now >= self._send_at():
             self._send_gathered()
         if now >= self.deadline:
             self._expire()

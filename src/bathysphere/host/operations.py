@@ -142,14 +142,15 @@ class Call:
                 finished = _finished(report, self.limits, group, before)
                 if self.fleet.full(self.request.container):
                     finished["notes"].append(f"The disk limit of {_size(self.limits.disk_bytes)} was reached.")
-            # Now that the turn is over, all of it has arrived on the disk.
-            total = self.fleet.written_bytes(self.request.container)
-            finished["written_bytes"] = None if written is None or total is None else max(0, total - written)
-            await write_frame(self.writer, {"type": "finished"}, json_bytes(finished))
         finally:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch  # it gives the reader free, which a refusal still needs
+        # Now that the turn is over, all of it has arrived on the disk.
+        total = self.fleet.written_bytes(self.request.container)
+        finished["written_bytes"] = None if written is None or total is None else max(0, total - written)
+        # Not waited for: together with the last frame it is one thing to send, and to wake up for.
+        self.writer.write(frames.encode({"type": "finished"}, json_bytes(finished)))
 
     def _output(self, stream: str, data: bytes) -> None:
         # Bounded by what is kept of a command's output, so nobody has to wait here for a slow client.

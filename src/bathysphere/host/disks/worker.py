@@ -1,7 +1,8 @@
 """A process that mounts, copies and writes back, while the daemon, which has one thread only, goes on.
 
-It shares the daemon's mount namespace, so what it mounts is there for every sandbox; it runs each call in a thread,
-so a slow disk holds up no other; it holds nothing between calls that would be missed, and it dies with the daemon.
+It shares the daemon's mount namespace, so what it mounts is there for every sandbox; a thread is free for the next
+call whatever the others wait for, so a slow disk holds up no other; it holds nothing between calls that would be
+missed, and it dies with the daemon.
 To fork the daemon for each call would take three times as long.
 """
 
@@ -22,6 +23,9 @@ from bathysphere.host.processes import Process
 from bathysphere.host.syscalls import die_with_parent, end_namespace_holders
 
 _LARGEST = 64 * 1024
+
+_THREADS = 256
+"""So many calls are carried out beside each other; further ones wait."""
 
 
 class WorkerEnded(OSError):
@@ -143,9 +147,35 @@ def _serve(channel: socket.socket, parent: int, operations: Mapping[str, Callabl
             os.dup2(null, descriptor)
         os.closerange(3, channel.fileno())
         os.closerange(channel.fileno() + 1, 1 << 30)
-        while asked := channel.recv(_LARGEST):
-            threading.Thread(target=_carry_out, args=(channel, asked, operations), daemon=True).start()
+        _Threads(channel, operations).serve()
     finally:
+        os._exit(0)
+
+
+class _Threads:
+    """Threads that all wait for calls, one of them at least: who hears a call carries it out, and wakes nobody."""
+
+    def __init__(self, channel: socket.socket, operations: Mapping[str, Callable[..., object]]) -> None:
+        self._channel = channel
+        self._operations = operations
+        self._lock = threading.Lock()
+        self._count = 1
+        self._free = 1
+
+    def serve(self) -> None:
+        """What each of them does. The first to hear that the daemon has gone ends the process."""
+        while asked := self._channel.recv(_LARGEST):
+            with self._lock:
+                self._free -= 1
+                another = not self._free and self._count < _THREADS
+                if another:
+                    self._count += 1
+                    self._free += 1
+            if another:
+                threading.Thread(target=self.serve, daemon=True).start()
+            _carry_out(self._channel, asked, self._operations)
+            with self._lock:
+                self._free += 1
         os._exit(0)
 
 
