@@ -115,6 +115,7 @@ _LINES = st.sampled_from(
     st.booleans(),
 )
 @example("```bash\nls\n```", [3, 4, 8, 11, 12, 13], False)
+@example("```tool_call\n ", [], False)
 def test_any_split_gives_the_same(text: str, cuts: list[int], cut_off: bool) -> None:
     places = sorted({min(cut, len(text)) for cut in cuts})
     parts = [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]

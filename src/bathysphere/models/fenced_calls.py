@@ -105,6 +105,7 @@ class FencedCalls:
                 pieces += self._fence_closed()
         else:
             self._body += self._line
+            self._line = ""
             pieces += [Piece("text", f"{self._opening}{self._body}")] if cut_off else self._fence_closed()
         self._line = ""
         return _joined(pieces)
