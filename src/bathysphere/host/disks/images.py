@@ -60,6 +60,8 @@ class Images:
         self._troubles: dict[str, str] = {}
         self._named: set[str] = set()
         """Containers whose disk is known to keep its name after a loss of power."""
+        self._naming: dict[str, asyncio.Task[None]] = {}
+        """Those for which that is being seen to while they are used already."""
         self._worker = Worker(_OPERATIONS)
 
     async def prepare(self) -> None:
@@ -149,9 +151,16 @@ class Images:
             _note(image)
             image.rename(self._root / container_id)
             self._named.discard(disk.container_id)
+            # Begun now, because it takes as long as many a first command; who is told of that one waits for both.
+            self._naming[container_id] = asyncio.create_task(self._keep_name(container_id))
         except OSError as error:
             raise DiskError(f"{container_id} cannot be given a disk: {error.strerror}", is_full(error)) from error
         return replace(disk, container_id=container_id)
+
+    async def _keep_name(self, container_id: str) -> None:
+        with contextlib.suppress(OSError):  # then it is tried again, and told, when something was written
+            await self._until(lambda: False, "keep", str(self._root))
+            self._named.add(container_id)
 
     async def fork(self, container_id: str, new_id: str) -> None:
         """See Disks."""
@@ -260,6 +269,8 @@ class Images:
             await self._folders.sync(disk)
             return
         try:
+            if naming := self._naming.pop(disk.container_id, None):
+                await naming
             folder = None if disk.container_id in self._named else str(self._root)
             await self._until(lambda: False, "sync", str(disk.path), folder)
             self._named.add(disk.container_id)
@@ -272,6 +283,7 @@ class Images:
         """See Disks."""
         self._troubles.pop(container_id, None)
         self._named.discard(container_id)
+        self._naming.pop(container_id, None)
         if self._folders.exists(container_id):
             await self._folders.delete(container_id)
             return
@@ -288,6 +300,7 @@ class Images:
 
     async def close(self) -> None:
         """See Disks."""
+        await asyncio.gather(*self._naming.values())
         await self._worker.close()
 
 
