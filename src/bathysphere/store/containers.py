@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, literal, select, tuple_, update
+from sqlalchemy import Row, bindparam, delete, insert, literal, select, tuple_, update
 
 from bathysphere.store.database import Database
 from bathysphere.store.schema import ContainerFileRow, ContainerRow
@@ -16,6 +16,8 @@ from bathysphere.wire.ids import new_id
 
 # A statement may have some 32 000 variables.
 _IDS: Final = 10_000
+
+_BY_ID: Final = select(ContainerRow.__table__).where(ContainerRow.id == bindparam("container_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def create(
 
 async def get(database: Database, workspace_id: str, container_id: str) -> Container | None:
     """The container, also when it has expired; None when this workspace has none of that id."""
-    row = database.one(select(ContainerRow.__table__).where(ContainerRow.id == container_id))
+    row = database.one(_BY_ID, container_id=container_id)
     return _container(row) if row is not None and row.workspace_id == workspace_id else None
 
 

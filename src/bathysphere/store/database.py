@@ -62,7 +62,7 @@ class Database:
         engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
         _speak_sqlite(engine.sync_engine)
         at_once = create_engine(URL.create("sqlite", database=str(path)), poolclass=StaticPool)
-        _speak_sqlite(at_once)
+        _set_up(at_once)  # a single statement that reads is a transaction by itself
         return cls(engine, at_once, data)
 
     async def close(self) -> None:
@@ -70,14 +70,14 @@ class Database:
         self._at_once.dispose()
         await self._engine.dispose()
 
-    def one(self, query: Select[*tuple[Any, ...]]) -> Row[*tuple[Any, ...]] | None:
+    def one(self, query: Select[*tuple[Any, ...]], **parameters: object) -> Row[*tuple[Any, ...]] | None:
         """The first row, read at once on the event loop: for a single row by an indexed column, and nothing else.
 
-        That takes a tenth of a millisecond, of which SQLite has little; the way through a thread takes ten times as
-        long, and every request begins with two such reads.
+        ``query`` is made once, with a ``bindparam`` for each of ``parameters``: to put it together takes longer than
+        to carry it out, the way through a thread takes longer still, and every request begins with two such reads.
         """
         with self._at_once.connect() as connection:
-            return connection.execute(query).first()
+            return connection.execute(query, parameters).first()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -180,8 +180,8 @@ def migrate(path: Path) -> None:
         engine.dispose()
 
 
-def _speak_sqlite(engine: Engine) -> None:
-    """Set up each connection, and begin transactions ourselves: the driver's own way leaves schema changes outside."""
+def _set_up(engine: Engine) -> None:
+    """Set up each connection; no transaction is begun by the driver."""
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: object) -> None:
@@ -190,6 +190,11 @@ def _speak_sqlite(engine: Engine) -> None:
         for pragma in ("foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+
+def _speak_sqlite(engine: Engine) -> None:
+    """Set up each connection, and begin transactions ourselves: the driver's own way leaves schema changes outside."""
+    _set_up(engine)
 
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:

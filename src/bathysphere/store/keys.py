@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.store.schema import ApiKeyRow, WorkspaceRow
@@ -27,6 +27,12 @@ _HINT_CHARACTERS: Final = 4
 # Longer than any secret of ours; what is longer is not even hashed.
 _LONGEST: Final = 256
 _LAST_USED_STEP: Final = timedelta(minutes=1)
+
+_BY_SECRET: Final = (
+    select(ApiKeyRow.id, ApiKeyRow.workspace_id, ApiKeyRow.last_used_at, WorkspaceRow.organization_id)
+    .join(WorkspaceRow, WorkspaceRow.id == ApiKeyRow.workspace_id)
+    .where(ApiKeyRow.secret_sha256 == bindparam("secret_sha256"), ApiKeyRow.disabled_at.is_(None))
+)
 
 _log = logging.getLogger(__name__)
 
@@ -79,11 +85,7 @@ async def authenticate(database: Database, secret: str, now: datetime | None = N
     if len(secret) > _LONGEST:
         return None
     now = now or datetime.now(UTC)
-    found = database.one(
-        select(ApiKeyRow.id, ApiKeyRow.workspace_id, ApiKeyRow.last_used_at, WorkspaceRow.organization_id)
-        .join(WorkspaceRow, WorkspaceRow.id == ApiKeyRow.workspace_id)
-        .where(ApiKeyRow.secret_sha256 == _hash(secret), ApiKeyRow.disabled_at.is_(None))
-    )
+    found = database.one(_BY_SECRET, secret_sha256=_hash(secret))
     if found is None:
         return None
     key_id, workspace_id, last_used_at, organization_id = found

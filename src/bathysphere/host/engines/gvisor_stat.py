@@ -49,7 +49,7 @@ def compiled(bubblewrap: str, image: Path, identity: Identity) -> bytes | None:
     try:
         made = subprocess.run(
             [
-                bubblewrap, "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
+                bubblewrap, "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--as-pid-1",
                 "--ro-bind", str(image), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",  # noqa: S108
                 "--setenv", "PATH", "/usr/bin:/bin", "--", "/bin/sh", "-c",
                 "cc -O2 -shared -fPIC -x c -o /tmp/made.so - >&2 && cat /tmp/made.so",
