@@ -48,6 +48,16 @@ async def files_outlive_the_sandbox(subject: Subject) -> None:
 
 
 @check
+async def a_fork_holds_everything(subject: Subject) -> None:
+    """A copy of a container has all that it has, also what its own user has taken every right from."""
+    await subject.run("mkdir -p a/b; echo kept > a/b/c; chmod 000 a/b/c a/b a; echo also > /tmp/d; chmod 000 /tmp/d")
+    name = await subject.fork()
+    seen = "stat -c %a a /tmp/d; chmod 700 a; stat -c %a a/b; chmod 700 a/b; chmod 600 a/b/c /tmp/d; cat a/b/c /tmp/d"
+    for one in (name, subject.name):
+        same((await subject.run(seen, name=one)).stdout, "0\n0\n0\nkept\nalso\n")
+
+
+@check
 async def named_pipes_outlive_the_sandbox(subject: Subject) -> None:
     """A named pipe works, and is there when the sandbox has been started anew."""
     same((await subject.run("mkfifo fifo; echo through > fifo & cat fifo")).stdout, "through\n")

@@ -53,6 +53,13 @@ class Subject:
         await self.fleet.create(self.name)
         return self.name
 
+    async def fork(self) -> str:
+        """A copy of the container, as a new one; its name."""
+        name = f"check_{os.urandom(6).hex()}"
+        self._made.append(name)
+        await self.fleet.fork(self.name, name)
+        return name
+
     async def clear(self) -> None:
         """Delete every container that was made."""
         while self._made:
