@@ -10,7 +10,7 @@ from pathlib import Path
 from bathysphere.containers.local import LocalHost
 
 from .conftest import ROOT, Container, MakeHost, groups_left, processes_of, wait_for_end
-from .test_placing import daemon_of
+from .test_placing import daemon_of, guest_of
 
 INSIDE = "pwd; ls -A; ls -A /tmp /files /files/input; id -u; stat -c %U /home/user /tmp/.. ; hostname"
 
@@ -25,12 +25,12 @@ def pooled(data: Path) -> list[str]:
     return sorted(path.name for path in (data / "host" / "disks").iterdir() if path.name.startswith("pool-"))
 
 
-def command_of(pid: int) -> bytes:
-    """Nothing when it has ended."""
+def ended(pid: int) -> bool:
+    """Whether a process has let go of all that it had open."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:
-        return b""
+        return True
 
 
 async def test_a_container_from_the_pool_is_like_any_other(make_host: MakeHost, tmp_path: Path) -> None:
@@ -89,11 +89,9 @@ async def test_one_that_died_is_not_given_out(make_host: MakeHost, tmp_path: Pat
     await host.start()
     await filled(host, 1)
     (name,) = pooled(tmp_path / "data")
-    guests = {pid for pid in processes_of(tmp_path / "data") if b"/guest/start.py" in command_of(pid)}
-    assert guests
-    for pid in guests:
-        os.kill(pid, signal.SIGKILL)
-    while any(command_of(pid) for pid in guests):
+    guest = guest_of(daemon_of(tmp_path / "data"))
+    os.kill(guest, signal.SIGKILL)
+    while not ended(guest):
         await asyncio.sleep(0.001)
     await host.create("one")
     assert (await Container(host, "one").bash("echo fine")).stdout == "fine\n"

@@ -128,14 +128,15 @@ class Process:
         if self._descriptor < 0:
             return
         await readable(self._descriptor)
-        if self._leads:
+        leads, self._leads = self._leads, False
+        if leads:
             # Before it is taken leave of, so that the number means this group and no other. What was to die with its
             # leader, and had not said so yet, would live on.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         self.exit_code = _take_leave(self.pid) if self.exit_code is None else self.exit_code
-        while self._leads:
-            self._leads = await _inherited(self.pid)
+        while leads:
+            leads = await _inherited(self.pid)
 
     def fileno(self) -> int:
         """The descriptor by which it is held."""

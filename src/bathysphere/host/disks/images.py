@@ -60,7 +60,7 @@ class Images:
         self._troubles: dict[str, str] = {}
         self._named: set[str] = set()
         """Containers whose disk is known to keep its name after a loss of power."""
-        self._naming: dict[str, asyncio.Task[None]] = {}
+        self._naming: dict[str, asyncio.Task[bool]] = {}
         """Those for which that is being seen to while they are used already."""
         self._worker = Worker(_OPERATIONS)
 
@@ -152,15 +152,17 @@ class Images:
             image.rename(self._root / container_id)
             self._named.discard(disk.container_id)
             # Begun now, because it takes as long as many a first command; who is told of that one waits for both.
-            self._naming[container_id] = asyncio.create_task(self._keep_name(container_id))
+            self._naming[container_id] = asyncio.create_task(self._names_kept())
         except OSError as error:
             raise DiskError(f"{container_id} cannot be given a disk: {error.strerror}", is_full(error)) from error
         return replace(disk, container_id=container_id)
 
-    async def _keep_name(self, container_id: str) -> None:
-        with contextlib.suppress(OSError):  # then it is tried again, and told, when something was written
+    async def _names_kept(self) -> bool:
+        try:
             await self._until(lambda: False, "keep", str(self._root))
-            self._named.add(container_id)
+        except OSError:
+            return False  # it is tried again, and told, by the first call
+        return True
 
     async def fork(self, container_id: str, new_id: str) -> None:
         """See Disks."""
@@ -269,8 +271,9 @@ class Images:
             await self._folders.sync(disk)
             return
         try:
-            if naming := self._naming.pop(disk.container_id, None):
-                await naming
+            naming = self._naming.pop(disk.container_id, None)
+            if naming is not None and await naming:
+                self._named.add(disk.container_id)
             folder = None if disk.container_id in self._named else str(self._root)
             await self._until(lambda: False, "sync", str(disk.path), folder)
             self._named.add(disk.container_id)
