@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from tests.crash.content import Content, Holding, differences
+from tests.crash.verification import unmatched
 
 OLD = Content("the old one", 100)
 NEW = Content("the new one", 5000)
@@ -44,3 +45,8 @@ def test_a_killed_program_may_have_written_a_part() -> None:
 
 def test_what_nobody_made_is_found() -> None:
     assert len(differences({}, {"/home/user/.0123.part": found(OLD, 0)})) == 1
+
+
+def test_who_fits_many_things_leaves_the_only_one_to_another() -> None:
+    assert unmatched({"empty": [0, 1], "with a file": [0]}) == []
+    assert unmatched({"one": [0], "two": [0], "three": []}) == ["two", "three"]

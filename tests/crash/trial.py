@@ -98,14 +98,10 @@ def _stop(server: Server, outcome: Outcome) -> None:
     """End it in order; what it printed before is looked at here, and not by who stops it."""
     printed = server.output()
     server.log.write_text("")
-    failed = [part.strip() for part in printed.split("Traceback (most recent call last):")[1:]]
-    outcome.violations += [f"the server printed a traceback: {_end_of(part)}" for part in failed]
+    if "Traceback (most recent call last):" in printed:
+        before, _, after = printed.partition("Traceback (most recent call last):")
+        outcome.violations.append(f"the server printed a traceback: {before[-500:]}{after[:12_000]}")
     stop(server)
-
-
-def _end_of(traceback: str) -> str:
-    """What was raised: the first line after the frames, which are indented."""
-    return next((line for line in traceback.splitlines() if line and not line.startswith(" ")), traceback[:300])
 
 
 def _after_the_end(server: Server, temporary: Path) -> list[str]:

@@ -25,6 +25,22 @@ find /home/user /tmp /files -type f ! -path '/files/output/*' -exec sha256sum -z
 Found = dict[str, tuple[int, str]]
 
 
+def unmatched(fitting: dict[str, list[int]]) -> list[str]:
+    """Who gets nothing when as many as can be get each one thing that fits, and nothing is given twice."""
+    owner: dict[int, str] = {}
+
+    def given(name: str, tried: set[int]) -> bool:
+        for thing in fitting[name]:
+            if thing not in tried:
+                tried.add(thing)
+                if thing not in owner or given(owner[thing], tried):
+                    owner[thing] = name
+                    return True
+        return False
+
+    return [name for name in fitting if not given(name, set())]
+
+
 class Verification:
     """What was found to be wrong is in ``violations``, a sentence each."""
 
@@ -86,17 +102,18 @@ class Verification:
     def _untold(self, listed: dict[str, str | None], baseline: Found) -> None:
         """Containers that no client was told of: each is whole, and as one of those that were asked for."""
         possible = [told for ledger in self._ledgers for told in ledger.untold]
+        fitting: dict[str, list[int]] = {}
+        contents: dict[str, Found] = {}
         for container in listed:
             found = self._listing(container)
             if isinstance(found, str):
                 self._wrong(f"{container}, which nobody was told of, is listed and of no use: {found}")
                 continue
-            own = {path: file for path, file in found.items() if baseline.get(path) != file}
-            match = next((told for told in possible if not differences(told, own)), None)
-            if match is None:
-                self._wrong(f"{container}, which nobody was told of, is like none that was asked for: {sorted(own)}")
-            else:
-                possible.remove(match)
+            own = contents[container] = {path: file for path, file in found.items() if baseline.get(path) != file}
+            fitting[container] = [number for number, told in enumerate(possible) if not differences(told, own)]
+        for container in unmatched(fitting):
+            own = contents[container]
+            self._wrong(f"{container}, which nobody was told of, is like none that was asked for: {sorted(own)}")
 
     def _listed(self) -> dict[str, str | None]:
         """Every container that is listed, but for the one that was just made to compare with -> its origin."""
