@@ -59,7 +59,7 @@ async def open_services(
         stack.push_async_callback(database.close)
         blobs = await LocalBlobs.open_folder(store / "blobs", settings.limits.reserve_bytes)
         sweeping = asyncio.create_task(_hourly("expired and abandoned files", lambda: sweep(database, blobs)))
-        stack.callback(sweeping.cancel)
+        stack.push_async_callback(_end, sweeping)
         host = LocalHost(data, settings, image.root, Definition.load().environment, spawn)
         stack.push_async_callback(host.close, stop_host=True)
         await host.start()
@@ -68,8 +68,14 @@ async def open_services(
         ageing = asyncio.create_task(
             _hourly("expired and lost containers", lambda: lifecycle.sweep(database, host, settings.containers))
         )
-        stack.callback(ageing.cancel)
+        stack.push_async_callback(_end, ageing)
         yield Services(settings, database, blobs, host, models, containers)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel it and wait until it has let go of what is closed next: a transaction is finished even then."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _hourly(what: str, work: Callable[[], Awaitable[object]]) -> None:

@@ -86,7 +86,7 @@ class Containers:
         try:
             with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
                 if origin is None:
-                    engine = await workspaces.engine(self._database, actor.workspace_id)
+                    engine = workspaces.engine(self._database, actor.workspace_id)
                     await self._host.create(container_id, engine)
                 else:
                     await self._host.fork(origin, container_id)

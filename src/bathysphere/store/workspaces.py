@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store.database import Database
@@ -15,6 +15,7 @@ from bathysphere.wire.ids import new_id
 
 DEFAULT_NAME: Final = "default"
 _NAME_CHARACTERS: Final = 200
+_ENGINE: Final = select(WorkspaceRow.engine).where(WorkspaceRow.id == bindparam("workspace_id"))
 
 
 class UnusableName(ValueError):
@@ -62,10 +63,10 @@ async def list_all(database: Database) -> list[Workspace]:
         return [_workspace(row) for row in rows]
 
 
-async def engine(database: Database, workspace_id: str) -> str | None:
+def engine(database: Database, workspace_id: str) -> str | None:
     """The engine of a workspace's new containers; None is the host's own choice."""
-    async with database.reading() as session:
-        return await session.scalar(select(WorkspaceRow.engine).where(WorkspaceRow.id == workspace_id))
+    row = database.one(_ENGINE, workspace_id=workspace_id)
+    return None if row is None else row.engine
 
 
 async def set_engine(database: Database, name: str, engine: str | None) -> bool:
