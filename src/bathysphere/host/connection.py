@@ -34,5 +34,14 @@ async def read_frame(
 
 async def write_frame(writer: asyncio.StreamWriter, header: dict[str, Any], payload: bytes = b"") -> None:
     """Send a frame and wait while the other side is behind. Raises ConnectionError."""
+    if writer.is_closing():
+        # To write all the same is an error of another kind in one event loop, and nothing at all in the other.
+        raise ConnectionResetError("the other side has gone")
     writer.write(frames.encode(header, payload))
     await writer.drain()
+
+
+def queue_frame(writer: asyncio.StreamWriter, header: dict[str, Any], payload: bytes = b"") -> None:
+    """Send a frame without waiting. Nothing when the other side has gone; who waits for it is told."""
+    if not writer.is_closing():
+        writer.write(frames.encode(header, payload))

@@ -14,7 +14,7 @@ from bathysphere.guest import frames
 from bathysphere.guest.outputs import printable
 from bathysphere.host import transfers
 from bathysphere.host.cgroups import Group
-from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.connection import FrameError, queue_frame, read_frame, write_frame
 from bathysphere.host.contract import (
     Command,
     DiskFull,
@@ -150,11 +150,11 @@ class Call:
         total = self.fleet.written_bytes(self.request.container)
         finished["written_bytes"] = None if written is None or total is None else max(0, total - written)
         # Not waited for: together with the last frame it is one thing to send, and to wake up for.
-        self.writer.write(frames.encode({"type": "finished"}, json_bytes(finished)))
+        queue_frame(self.writer, {"type": "finished"}, json_bytes(finished))
 
     def _output(self, stream: str, data: bytes) -> None:
         # Bounded by what is kept of a command's output, so nobody has to wait here for a slow client.
-        self.writer.write(frames.encode({"type": "output", "stream": stream}, data))
+        queue_frame(self.writer, {"type": "output", "stream": stream}, data)
 
     async def _read_output(self, sandbox: Sandbox) -> None:
         async for chunk in sandbox.read_output(self.request.handle):
