@@ -374,6 +374,9 @@ class Client:
         if answer.status == 200 and answer.json()["return_code"] == 0:
             del book.files[path]
             self._acknowledged("remove")
+        elif answer.status == 200 and answer.json()["return_code"] == _KILLED:
+            holding.untold(None)
+            self._unanswered("remove")
         else:
             holding.untold(None)
             self._refused("remove", answer.status, answer.error_code, book)

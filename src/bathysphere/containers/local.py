@@ -161,11 +161,14 @@ class LocalHost:
             if frame is None:
                 raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
             header, payload = frame
-            if header["type"] == "done":
+            kind = header.get("type")
+            if kind == "done":
                 connection.answered = True
                 return
-            if header["type"] == "error":
+            if kind == "error":
                 raise _error(header)
+            if not isinstance(kind, str):
+                raise HostUnavailable("The host daemon does not keep to the protocol. Try again.")
             yield header, payload
 
     async def _ask(self, header: dict[str, Any], payload: bytes = b"") -> bytes:

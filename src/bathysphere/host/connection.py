@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import uvloop
+
 from bathysphere.guest import frames
 from bathysphere.guest.frames import FrameError
 
 __all__ = ["FrameError", "read_frame", "write_frame"]
+
+
+def closes_by_number() -> bool:
+    """Whether the running event loop closes a descriptor itself, not by the object that it was given.
+
+    Such an object must not close it too: by then the number may be that of somebody else's connection.
+    """
+    return isinstance(asyncio.get_running_loop(), uvloop.Loop)
 
 
 async def read_frame(

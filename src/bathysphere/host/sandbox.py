@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bathysphere.guest import frames
-from bathysphere.host.connection import FrameError, read_frame, write_frame
+from bathysphere.host.connection import FrameError, closes_by_number, read_frame, write_frame
 from bathysphere.host.contract import Command
 from bathysphere.host.engines.base import RunningSandbox
 from bathysphere.settings import SandboxLimits
@@ -127,27 +127,37 @@ class Sandbox:
         """
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=256 * 1024)
+        own = not closes_by_number()
         listening, _protocol = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(running.stdout), "rb", 0)
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(running.stdout), "rb", 0, closefd=own)
         )
-        transport, protocol = await loop.connect_write_pipe(
-            asyncio.streams.FlowControlMixin, os.fdopen(os.dup(running.stdin), "wb", 0)
-        )
+        try:
+            transport, protocol = await loop.connect_write_pipe(
+                asyncio.streams.FlowControlMixin, os.fdopen(os.dup(running.stdin), "wb", 0, closefd=own)
+            )
+        except BaseException:
+            listening.close()
+            raise
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         sandbox = cls(running, reader, listening, writer)
-        await sandbox._ask(
-            {
-                "op": "start",
-                "environment": environment,
-                "output_bytes": limits.output_bytes,
-                "captured_files": limits.captured_files,
-                "captured_file_bytes": limits.captured_file_bytes,
-                "processes": limits.processes,
-                "rlimits": rlimits,
-                "fresh": fresh,
-            },
-            seconds=START_SECONDS,
-        )
+        try:
+            await sandbox._ask(
+                {
+                    "op": "start",
+                    "environment": environment,
+                    "output_bytes": limits.output_bytes,
+                    "captured_files": limits.captured_files,
+                    "captured_file_bytes": limits.captured_file_bytes,
+                    "processes": limits.processes,
+                    "rlimits": rlimits,
+                    "fresh": fresh,
+                },
+                seconds=START_SECONDS,
+            )
+        except BaseException:
+            listening.close()
+            writer.close()
+            raise
         return sandbox
 
     async def _send(self, header: dict[str, Any], payload: bytes = b"") -> None:
