@@ -158,15 +158,19 @@ def parent_of(pid: int) -> int | None:
         return None
 
 
-def is_first(pid: int) -> bool:
-    """Whether a process is the first one of a process namespace below ours."""
+def numbers_of(pid: int) -> list[int]:
+    """A process's number in each process namespace that it is in, from ours on. None of them when it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return False
-    # Its number in each namespace that it is in, from ours on.
-    numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
-    return len(numbers) > 1 and numbers[-1] == "1"
+        return []
+    return next((list(map(int, line.split()[1:])) for line in lines if line.startswith("NSpid:")), [])
+
+
+def is_first(pid: int) -> bool:
+    """Whether a process is the first one of a process namespace below ours."""
+    numbers = numbers_of(pid)
+    return len(numbers) > 1 and numbers[-1] == 1
 
 
 def _settle(waiter: asyncio.Future[None]) -> None:

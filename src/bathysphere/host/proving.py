@@ -22,7 +22,7 @@ from bathysphere.host.contract import Command, SandboxFailed
 from bathysphere.host.engines.own_view import TERMINALS
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.guarantees import NAMES, Proof, judge
-from bathysphere.host.processes import KEEPER_OFFSET, parent_of
+from bathysphere.host.processes import KEEPER_OFFSET, numbers_of, parent_of
 from bathysphere.host.sandbox import GuestRefusal, Sandbox
 from bathysphere.settings import GuaranteeName, SandboxLimits
 
@@ -155,17 +155,8 @@ def _processes(group: Group | None) -> list[str]:
     """The processes of the sandbox: those of its control group, else our descendants in other process namespaces."""
     if group is not None:
         return (group.places["pids"] / "cgroup.procs").read_text().split()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _descends(int(entry.name), os.getpid()):
-            with contextlib.suppress(OSError):
-                # A number in each process namespace that it is in.
-                numbers = next(
-                    line for line in (entry / "status").read_text().splitlines() if line.startswith("NSpid:")
-                )
-                if len(numbers.split()) > 2:
-                    found.append(entry.name)
-    return found
+    processes = (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [name for name in processes if _descends(int(name), os.getpid()) and len(numbers_of(int(name))) > 1]
 
 
 def _users_of(processes: list[str]) -> set[int]:
