@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
 
 from bathysphere.containers.local import LocalHost
+from bathysphere.host.processes import parent_of
 
 from .conftest import ROOT, Container, MakeHost, groups_left, processes_of, wait_for_end
 from .test_placing import daemon_of, guest_of
@@ -90,11 +92,19 @@ async def test_one_that_died_is_not_given_out(make_host: MakeHost, tmp_path: Pat
     await filled(host, 1)
     (name,) = pooled(tmp_path / "data")
     guest = guest_of(daemon_of(tmp_path / "data"))
-    os.kill(guest, signal.SIGKILL)
-    while not ended(guest):
-        await asyncio.sleep(0.001)
-    await host.create("one")
-    assert (await Container(host, "one").bash("echo fine")).stdout == "fine\n"
+    monitor = parent_of(guest)
+    assert monitor is not None
+    # Which has the guest's pipes open, too, and may be slow to end after it.
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        os.kill(guest, signal.SIGKILL)
+        while not ended(guest):
+            await asyncio.sleep(0.001)
+        await host.create("one")
+        assert (await Container(host, "one").bash("echo fine")).stdout == "fine\n"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(monitor, signal.SIGCONT)
     while name in pooled(tmp_path / "data"):
         await asyncio.sleep(0.02)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import select
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Annotated, Any, Literal
@@ -104,12 +103,8 @@ class Sandbox:
 
     @property
     def alive(self) -> bool:
-        """Whether the guest holds its end at this moment: the kernel's word, which may come before ours."""
-        if self._reader.at_eof():
-            return False
-        ends = select.poll()
-        ends.register(self.running.stdout, 0)
-        return not ends.poll(0)
+        """Whether the guest can still be spoken with at this moment."""
+        return not self._reader.at_eof() and self.running.alive
 
     @classmethod
     async def connect(

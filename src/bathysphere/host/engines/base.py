@@ -55,6 +55,10 @@ class RunningSandbox(Protocol):
     stdout: int
     """Descriptor of a pipe from the guest's standard output. Closed by ``close``."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended at this moment: the kernel's word, which may come before that of ``stdout``."""
+
     async def kill(self) -> None:
         """End every process of the sandbox and wait until all are gone. May be called again."""
 

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import resource
+import select
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -210,6 +211,17 @@ class BubblewrapSandbox:
     _monitor: Process
     _first: Process | None = field(default=None)
     _closed: bool = field(default=False)
+
+    @property
+    def alive(self) -> bool:
+        """See RunningSandbox."""
+        # Not the pipes alone: the monitor has them open as well, and lives a moment longer than process 1.
+        ends = select.poll()
+        ends.register(self.stdout, 0)
+        for process in (self._first, self._monitor):
+            if process is not None:
+                ends.register(process.fileno(), select.POLLIN)
+        return not ends.poll(0)
 
     async def find_first(self, info: int) -> None:
         """Hold process 1 of the sandbox: when it has ended, the kernel has ended every other one in there.
