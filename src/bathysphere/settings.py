@@ -59,6 +59,8 @@ class SandboxLimits(_Table):
     processes: int = Field(default=512, ge=16)
     open_files: int = Field(default=4096, ge=64)
     command_seconds: float = Field(default=300.0, gt=0)
+    cell_seconds: float = Field(default=90.0, gt=0, description="that a cell of the interpreter may run")
+    tool_seconds: float = Field(default=270.0, gt=0, description="that code waits for the answer of a tool it called")
     output_bytes: int = Field(default=128 * 1024, ge=1024, description="kept of stdout and of stderr, each")
     captured_files: int = Field(default=100, ge=0, description="files returned by one call")
     captured_file_bytes: int = Field(default=500 * MIB, ge=0, description="one returned file")
