@@ -11,9 +11,10 @@ from bathysphere.containers.host import HostedContainer
 from bathysphere.store.containers import Container
 
 State = Literal["busy", "waiting", "idle", "suspended", "full", "broken", "expired", "deleted"]
-"""``busy``: a call runs. ``waiting``: a cell waits for the results of tools. ``idle``: it runs and waits. ``suspended``: its files wait on the disk, no process runs.
-``full``: its disk has no room left. ``broken``: its disk is damaged or lost. ``expired``: its time is over; the disk
-may still be there for the grace period. ``deleted``: it was deleted before its time."""
+"""``busy``: a call runs. ``waiting``: a cell waits for the results of tools. ``idle``: it runs and nobody calls it.
+``suspended``: its files wait on the disk, no process runs. ``full``: its disk has no room left. ``broken``: its disk
+is damaged or lost. ``expired``: its time is over; the disk may still be there for the grace period. ``deleted``: it
+was deleted before its time."""
 
 
 @dataclass(frozen=True, slots=True)
