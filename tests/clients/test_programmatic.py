@@ -88,7 +88,7 @@ def model(body: dict[str, Any]) -> Turn | Failure:
     if not results:
         return Turn(Say("I write a program."), Call("code_execution", {"code": PROGRAMS[name].code}, id="toolu_cell"))
     assert len(results) == 1
-    assert "toolu_" not in str([message for message in body["messages"]]).replace("toolu_cell", "")
+    assert "toolu_" not in str(body["messages"]).replace("toolu_cell", "")
     return Turn(Say(f"It printed {results[0]}"))
 
 
