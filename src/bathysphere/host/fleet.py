@@ -40,7 +40,7 @@ SHARED_MEMORY_BYTES = 1024 * 1024 * 1024
 """Size of /dev/shm and of /run; what lies there counts as memory."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Resident:
     """A container that runs or that somebody calls."""
 
@@ -59,6 +59,8 @@ class Resident:
     """Who holds the lock or waits for it."""
     last_used: float = field(default_factory=time.monotonic)
     deleted: bool = False
+    prepared: bool = False
+    """Whether its interpreter was started ahead of the first cell."""
 
     @property
     def alive(self) -> bool:
@@ -98,14 +100,14 @@ class Fleet:
         self._closing = False
         self._wanting = 0
         """Who is looking for room at this moment; the pool takes none meanwhile."""
-        self._pool = WarmPool(0, self._start_ahead, self._undo)
+        self._pool = WarmPool(0, self._start_ahead, self._prepare, self._undo)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
         for container_id in self._disks.ids():
             if container_id.startswith(PREFIX):
                 await self._disks.delete(container_id)
-        self._pool = WarmPool(self._settings.pool, self._start_ahead, self._undo)
+        self._pool = WarmPool(self._settings.pool, self._start_ahead, self._prepare, self._undo)
         self._pool.fill()
 
     async def _start_ahead(self) -> Resident | None:
@@ -122,6 +124,16 @@ class Fleet:
             await asyncio.shield(self._undo(resident))
             raise
         return resident
+
+    async def _prepare(self, resident: Resident) -> None:
+        """Have the interpreter of a pooled sandbox started, with the modules imported that cells begin with."""
+        resident.prepared = True
+        if resident.sandbox is None or not self._settings.preload:
+            return
+        try:
+            await resident.sandbox.prepare_interpreter(self._settings.preload)
+        except (GuestError, GuestRefusal) as error:
+            log.warning("the interpreter of a sandbox could not be started ahead: %s", error)
 
     def _adopt(self, resident: Resident) -> bool:
         """Give a container that has no disk one from the pool, with the sandbox on it. False when there is none."""
