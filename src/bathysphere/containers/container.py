@@ -23,7 +23,6 @@ from bathysphere.containers.host import (
     OutputChunk,
     OutputFile,
     ToolAnswer,
-    ToolCall,
 )
 from bathysphere.containers.recording import OpenCall, Recorder
 from bathysphere.store.audit import Action, ProducedFile
@@ -86,7 +85,7 @@ class PausedCells(Protocol):
         """The files of a cell that has ended with some."""
 
     async def ended(self, cell_id: str, files: tuple[ProducedFile, ...]) -> None:
-        """The cell has ended with files. Raises DiskFull."""
+        """The cell has ended with files."""
 
 
 class ForeignCell(Exception):
@@ -180,7 +179,9 @@ class Container:
         That it waits is known to the store when this returns, and so to whoever answers the calls.
         """
         with self._recorder.call("cell", cell.source) as call:
-            return await self._cell_state(cell_id, await self._host.run_cell(self.id, cell_id, cell), call)
+            state = await self._cell_state(cell_id, await self._host.run_cell(self.id, cell_id, cell), call)
+        self._record_calls(state)
+        return state
 
     async def answer_cell(self, cell_id: str, answers: Sequence[ToolAnswer]) -> CellWaits | CommandResult:
         """Give a cell answers, and let it go on until it waits again or ends. Raises as ``Host.answer_cell``."""
@@ -189,7 +190,9 @@ class Container:
                 if answer.exception is not None:
                     call.refused(f"{answer.exception}: {answer.text}")
         with self._recorder.call("resume", cell_id) as call:
-            return await self._cell_state(cell_id, await self._host.answer_cell(self.id, cell_id, answers), call)
+            state = await self._cell_state(cell_id, await self._host.answer_cell(self.id, cell_id, answers), call)
+        self._record_calls(state)
+        return state
 
     def has_cell(self, cell_id: str) -> bool:
         """Whether the cell has waited for answers in this container. Raises ForeignCell when in another one."""
@@ -198,17 +201,19 @@ class Container:
     async def _cell_state(self, cell_id: str, state: CellState, call: OpenCall) -> CellWaits | CommandResult:
         if isinstance(state, CellWaits):
             await self._cells.paused(cell_id)
-            for made in state.calls:
-                if made.id not in self._recorded_calls:
-                    self._recorded_calls.add(made.id)
-                    with self._recorder.call("tool_call", f"{made.id}: {made.tool} {json.dumps(made.arguments)}"):
-                        pass
             return state
         kept = self._cells.files(cell_id)
         end = await self._end(state.finished, call, kept)
         if end.files and kept is None:
             await self._cells.ended(cell_id, end.files)
         return _result(state.stdout.decode("utf-8", "replace"), state.stderr.decode("utf-8", "replace"), end)
+
+    def _record_calls(self, state: CellWaits | CommandResult) -> None:
+        for made in state.calls if isinstance(state, CellWaits) else ():
+            if made.id not in self._recorded_calls:
+                self._recorded_calls.add(made.id)
+                with self._recorder.call("tool_call", f"{made.id}: {made.tool} {json.dumps(made.arguments)}"):
+                    pass
 
     async def collect(self, command: Command) -> tuple[str, str, CommandEnd]:
         """Run a command to its end: its standard output, its standard error, and how it ended. Raises HostError."""

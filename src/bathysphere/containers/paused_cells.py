@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
 from bathysphere.containers.container import ForeignCell
 from bathysphere.containers.host import DiskFull
 from bathysphere.store import paused_cells as rows
 from bathysphere.store.audit import ProducedFile
 from bathysphere.store.database import Database, DatabaseFull
 
-_FULL = "The server's disk is full. Its operator has to make room."
+_log = logging.getLogger(__name__)
+
+_FULL: Final = "The server's disk is full. Its operator has to make room."
 
 
 class StoredPausedCells:
@@ -43,7 +48,10 @@ class StoredPausedCells:
 
     async def ended(self, cell_id: str, files: tuple[ProducedFile, ...]) -> None:
         """See PausedCells. A cell that never waited has no row, and can't be asked for again."""
+        if rows.get(self._database, cell_id) is None:
+            return
         try:
             await rows.record_files(self._database, cell_id, files)
-        except DatabaseFull as error:
-            raise DiskFull(_FULL) from error
+        except DatabaseFull:
+            # They are kept all the same; only a repeated request would keep them again.
+            _log.warning("the files of %s could not be noted: the disk is full", cell_id)

@@ -24,8 +24,8 @@ Action = Literal[
 ]  # fmt: skip
 """``view``, ``create_file`` and ``str_replace`` are the editor's; ``place`` brings a file of the Files API.
 
-A ``cell`` is Python for the interpreter; each time its tools have answered it goes on, a ``resume``. Their durations are
-those in which it ran. In between stand the calls that it made (``tool_call``) and what they were answered."""
+A ``cell`` is Python for the interpreter; each time its tools have answered it goes on, a ``resume``. Their durations
+are those in which it ran. In between stand the calls that it made (``tool_call``) and what they were answered."""
 
 CODE: Final[frozenset[Action]] = frozenset(("bash", "python", "cell", "tool_call", "tool_answer"))
 """Actions whose subject is what a model or a client wrote, and not a path."""
