@@ -249,13 +249,14 @@ EditorOutcome = Viewed | Created | Replaced | EditorFailed
 class HostedContainer:
     """A container as its host knows it.
 
-    ``state``: a call runs (``busy``), it runs and waits (``idle``), only its disk is there (``suspended``), or its
+    ``state``: a call runs (``busy``), a cell waits for its tools' answers (``waiting``), it runs and nobody calls
+    (``idle``), only its disk is there (``suspended``), or its
     disk cannot be used (``broken``). ``full``: the disk has no room left. ``disk_bytes``: what of the disk is in
     use, None where that is not known at once. ``age_seconds``: since the disk was made.
     """
 
     id: str
-    state: Literal["busy", "idle", "suspended", "broken"]
+    state: Literal["busy", "waiting", "idle", "suspended", "broken"]
     full: bool
     disk_bytes: int | None
     age_seconds: float
