@@ -163,7 +163,7 @@ class Recorder:
             call.outcome, call.error = _ended_by(error)
             raise
         finally:
-            subject, length, digest = audit.subject_of(text, self._keep_text or action not in ("bash", "python"))
+            subject, length, digest = audit.subject_of(text, self._keep_text or action not in audit.CODE)
             self._append(
                 Call(
                     container_id=self._container_id,

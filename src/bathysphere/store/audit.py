@@ -20,9 +20,15 @@ from bathysphere.store.schema import ContainerCallRow, ContainerRow
 
 Action = Literal[
     "create", "fork", "bash", "python", "view", "create_file", "str_replace", "place", "upload", "download", "delete",
-    "expire",
+    "expire", "cell", "resume", "tool_call", "tool_answer",
 ]  # fmt: skip
-"""``view``, ``create_file`` and ``str_replace`` are the editor's; ``place`` brings a file of the Files API."""
+"""``view``, ``create_file`` and ``str_replace`` are the editor's; ``place`` brings a file of the Files API.
+
+A ``cell`` is Python for the interpreter; each time its tools have answered it goes on, a ``resume``. Their durations
+are those in which it ran. In between stand the calls that it made (``tool_call``) and what they were answered."""
+
+CODE: Final[frozenset[Action]] = frozenset(("bash", "python", "cell", "tool_call", "tool_answer"))
+"""Actions whose subject is what a model or a client wrote, and not a path."""
 
 Outcome = Literal["finished", "refused", "failed", "cancelled"]
 """``finished``: it ran to its end, whatever its exit code. ``refused``: the container or its programs would not have
