@@ -28,10 +28,11 @@ def check(text: bytes) -> None:
         raise Unfit("the arguments are no JSON, or nested too deeply") from None
     if not isinstance(value, dict):
         raise Unfit("the arguments are no dict")
-    _check(value, DEEPEST)
+    check_value(value)
 
 
-def _check(value: object, levels: int) -> None:
+def check_value(value: object, levels: int = DEEPEST) -> None:
+    """Raises Unfit for a value that not every JSON can carry, or that breaks a bound."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -48,7 +49,7 @@ def _check(value: object, levels: int) -> None:
             raise Unfit(f"the arguments are nested more than {DEEPEST} levels deep")
         if isinstance(value, dict):
             for key in value:
-                _check(key, levels)
+                check_value(key, levels)
             value = list(value.values())
         for item in value:
-            _check(item, levels - 1)
+            check_value(item, levels - 1)
