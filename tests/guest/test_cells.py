@@ -85,11 +85,10 @@ def test_a_mistake_of_syntax(shared: FirstProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "code", "said"), [("", 0, ""), ("3", 3, ""), ("256 + 7", 7, ""), ("'bye'", 1, "bye\n"), ("None", 0, "")]
+    ("argument", "code", "said"),
+    [("", 0, ""), ("3", 3, ""), ("256 + 7", 7, ""), ("'bye'", 1, "bye\n"), ("None", 0, "")],
 )
-def test_exit_ends_the_cell_and_not_the_interpreter(
-    shared: FirstProcess, argument: str, code: int, said: str
-) -> None:
+def test_exit_ends_the_cell_and_not_the_interpreter(shared: FirstProcess, argument: str, code: int, said: str) -> None:
     shared.run("kept = 'kept'")
     ended = shared.run(f"import sys\nsys.exit({argument})\nprint('never')")
     assert (ended.code, ended.stderr, ended.stdout) == (code, said, "")
@@ -149,7 +148,12 @@ def test_users_modules(first: FirstProcess) -> None:
         first.write_home(f"{name}.py", "raise RuntimeError('the user has a file of this name')")
     assert first.run("import mine\nmine.value").stdout == "'of mine'\n"
     assert "ZeroDivisionError: division by zero\n" in first.run("1 / 0").stderr
-    assert first.run("f = await t()", ).code == 1
+    assert (
+        first.run(
+            "f = await t()",
+        ).code
+        == 1
+    )
     first.ask("save")
     assert first.run("mine.value").stdout == "'of mine'\n"
     assert first.run("import sys\nsys.path[0]").stdout == "''\n"
@@ -188,7 +192,10 @@ def test_output_is_bounded(shared: FirstProcess) -> None:
 
 
 def test_output_between_cells_comes_with_the_next_one(first: FirstProcess) -> None:
-    first.run("import threading\ngo = threading.Event()\nt = threading.Thread(target=lambda: (go.wait(), print('late')))\nt.start()")
+    first.run(
+        "import threading\ngo = threading.Event()\n"
+        "t = threading.Thread(target=lambda: (go.wait(), print('late')))\nt.start()"
+    )
     assert first.run("go.set()\nt.join()").stdout == "late\n"
 
 

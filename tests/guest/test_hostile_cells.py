@@ -28,7 +28,8 @@ PIPES = (
         "import sys\nsys.stdout.close(); sys.stderr.close()",
         "import os\nos.close(1); os.close(2); os.close(0)",
         "import os\nos.close(1)\nkept_open = open('/etc/passwd')",
-        "import builtins\nfor n in ('print', 'len', 'eval', 'repr', 'isinstance', 'compile'): setattr(builtins, n, None)",
+        "import builtins\n"
+        "for n in ('print', 'len', 'eval', 'repr', 'isinstance', 'compile'): setattr(builtins, n, None)",
         "globals().clear()",
         "import sys\ndel sys.modules['__main__']",
         "import os, json, asyncio, time\nfor m in (os, json, asyncio, time):\n"
@@ -48,7 +49,7 @@ def test_it_goes_on(first: FirstProcess, source: str) -> None:
     first.ask("prepare", {"modules": []})
     assert first.run(source).notes == ""
     ended = first.run("'here'")
-    assert (ended.stdout.splitlines()[-1], ended.code) == ("'here'", 0) or "None" in ended.stderr
+    assert (ended.stdout.splitlines()[-1], ended.code) == ("'here'", 0)
     following = first.cell("r = await f(x=1)", function("f"))
     if isinstance(following, Waits):
         assert isinstance(first.answer({following.numbers[0]: "text"}), Ended)
@@ -105,7 +106,9 @@ def test_what_is_no_frame_ends_the_interpreter(first: FirstProcess, forged: str)
 
 
 def test_forged_calls_reach_whoever_checks_them(first: FirstProcess) -> None:
-    forged = "forge({'type': 'call', 'number': 1, 'tool': 'secret'}, b'{\"a\": 1}')\nforge({'type': 'waits', 'round': 1})"
+    forged = (
+        "forge({'type': 'call', 'number': 1, 'tool': 'secret'}, b'{\"a\": 1}')\nforge({'type': 'waits', 'round': 1})"
+    )
     state = first.cell(f"{PIPES}{forged}\nimport time\ntime.sleep(0.5)")
     assert isinstance(state, Waits)
     assert [(call.tool, call.arguments) for call in state.calls] == [("secret", {"a": 1})]
@@ -133,7 +136,8 @@ def test_processes_that_split_off(first: FirstProcess) -> None:
     )
     assert (ended.stdout, ended.code) == ("[0, 2, 4, 6]\n", 0)
     state = first.cell(
-        "import os\nawait f()\nif os.fork() == 0:\n    try:\n        await f()\n    except RuntimeError as error:\n"
+        "import os, asyncio\nawait f()\nif os.fork() == 0:\n    try:\n        asyncio.run(f())\n"
+        "    except RuntimeError as error:\n"
         "        print(error)\n        os._exit(0)\nos.wait();",
         function("f"),
     )

@@ -28,9 +28,7 @@ def test_the_time_limit_interrupts_and_the_variables_stay(shared: FirstProcess, 
     assert ended.stdout == "before\n"
     assert ended.report["timed_out"]
     assert ended.code == 130
-    assert ended.report["notes"] == [
-        "detection_timeout: the cell ran longer than 0.5 seconds and was interrupted."
-    ]
+    assert ended.report["notes"] == ["detection_timeout: the cell ran longer than 0.5 seconds and was interrupted."]
     assert ended.stderr.endswith("KeyboardInterrupt\n")
     assert "<cell " in ended.stderr
     assert shared.run("kept").stdout == "'kept'\n"

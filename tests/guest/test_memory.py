@@ -19,7 +19,8 @@ def test_variables_come_back(first: FirstProcess) -> None:
         "import math as m, numpy as np, pandas as pd\n"
         "shared = [1]\nholder = {'shared': shared}\ntable = pd.DataFrame({'x': [1, 2]})\nrow = np.arange(3)\n"
         "factor = 2\ndef scale(x): return x * factor\n"
-        "class Point:\n    def __init__(self, x): self.x = x\n    def scaled(self): return scale(self.x)\npoint = Point(4)"
+        "class Point:\n    def __init__(self, x): self.x = x\n    def scaled(self): return scale(self.x)\n"
+        "point = Point(4)"
     )
     assert saved(first) == []
     first.run("shared.append(2)\nfactor = 3")

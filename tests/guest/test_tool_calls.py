@@ -121,7 +121,7 @@ def test_loops_of_several_threads(shared: FirstProcess) -> None:
         "async def two(n): return [await get(n), await get(n)]\n"
         "with concurrent.futures.ThreadPoolExecutor(8) as pool:\n"
         "    print(list(pool.map(lambda n: asyncio.run(two(n)), range(8))))",
-        {"get": lambda arguments: json.dumps(arguments)},
+        {"get": json.dumps},
     )
     assert ended.code == 1, "the tool takes no positional arguments"
     ended = shared.work(
@@ -164,7 +164,9 @@ def test_an_exception_that_nobody_catches(shared: FirstProcess) -> None:
 
 
 def test_a_call_that_the_code_gave_up(shared: FirstProcess) -> None:
-    source = "import asyncio\ntry:\n    await asyncio.wait_for(get('x'), 0.05)\nexcept TimeoutError:\n    print('gave up')"
+    source = (
+        "import asyncio\ntry:\n    await asyncio.wait_for(get('x'), 0.05)\nexcept TimeoutError:\n    print('gave up')"
+    )
     assert numbers(shared.cell(source, GET)) == [1]
     time.sleep(0.3)
     ended = shared.answer({1: "too late"})
@@ -217,7 +219,7 @@ def test_large_arguments_are_told_a_few_at_a_time(shared: FirstProcess) -> None:
     while isinstance(state, Waits):
         assert 0 < len(state.calls) < 10
         calls += len(state.calls)
-        state = shared.answer({number: "" for number in state.numbers})
+        state = shared.answer(dict.fromkeys(state.numbers, ""))
     assert calls == 20
     assert state.code == 0
 

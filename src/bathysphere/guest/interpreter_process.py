@@ -88,7 +88,9 @@ class InterpreterProcess:
             numbers = (3, 4, 5, 1, 2)
             actions = [(os.POSIX_SPAWN_DUP2, end, number) for end, number in zip(high, numbers, strict=True)]
             argv = [find("python3"), "-c", _BOOT]
-            self.pid = spawn(argv, environment, [STDIN, *actions], oom_score, spawning.end_everything, mind_interrupts=False)
+            self.pid = spawn(
+                argv, environment, [STDIN, *actions], oom_score, spawning.end_everything, mind_interrupts=False
+            )
         except CannotStart:
             for descriptor in own:
                 os.close(descriptor)

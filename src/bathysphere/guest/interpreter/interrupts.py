@@ -21,6 +21,9 @@ class Interrupts:
         self._held = 0
         self._pending = False
         self._hold = _Hold(self)
+        self.not_in = "\0"
+        """Where files have a path that begins so, an interrupt waits for ``check``: of an event loop's own code, which
+        would lose what it was about to do. It waits once; the next one takes effect there too."""
 
     def listen(self) -> None:
         """Make sure that the signal comes here, whatever an earlier cell made of it. What came before is forgotten."""
@@ -40,8 +43,15 @@ class Interrupts:
         """A context in which nothing is interrupted: what arrives takes effect at its end."""
         return self._hold
 
-    def _arrived(self, _number: int, _frame: "FrameType | None") -> None:
-        if self._held or not self._running:
+    def check(self) -> None:
+        """Raises KeyboardInterrupt when one waits for that."""
+        if self._pending and self._running and get_ident() == self._main:
+            self._pending = False
+            raise KeyboardInterrupt
+
+    def _arrived(self, _number: int, frame: "FrameType | None") -> None:
+        careful = frame is not None and frame.f_code.co_filename.startswith(self.not_in) and not self._pending
+        if self._held or not self._running or careful:
             self._pending = True
         else:
             raise KeyboardInterrupt

@@ -99,7 +99,7 @@ def _pickler() -> "Callable[[_Sink], pickle.Pickler]":
     def make(sink: _Sink) -> pickle.Pickler:
         pickler = Pickler(sink, _PROTOCOL)
         pickler.globals_ref[id(main_variables())] = MainVariables()
-        return pickler  # type: ignore[no-any-return]
+        return pickler
 
     return make
 
@@ -209,14 +209,15 @@ def load(file: "BinaryIO", variables: dict[str, object]) -> list[str]:
             variables[name] = _modules[module]
         except Exception:
             lost.append(name)
-    unpickler = pickle.Unpickler(_Source(file))
+    # What code of the container wrote is read by code of the container.
+    unpickler = pickle.Unpickler(_Source(file))  # noqa: S301
     for name, start in index["starts"].items():
         file.seek(start)
         try:
             variables[name] = unpickler.load()
         except Exception:
             lost.append(name)
-            memo = unpickler.memo  # type: ignore[attr-defined]
-            unpickler = pickle.Unpickler(_Source(file))
-            unpickler.memo = memo  # type: ignore[attr-defined]
+            memo = unpickler.memo
+            unpickler = pickle.Unpickler(_Source(file))  # noqa: S301
+            unpickler.memo = memo
     return lost
