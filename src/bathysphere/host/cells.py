@@ -7,7 +7,6 @@ that was sent twice gets the same answer twice, and a server that was started an
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 import string
@@ -16,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bathysphere.guest import bounds
 from bathysphere.host.contract import Cell, ToolAnswer, ToolCall
 from bathysphere.host.reports import Measured
 from bathysphere.host.sandbox import GuestCall, GuestError, Report, Sandbox
@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 
 UNATTENDED_ROUNDS: Final = 3
 """How often a cell may wait in vain before further calls are not waited for: it would keep its container for ever."""
-
-MAX_DEPTH: Final = 100
-"""Levels of objects and lists in a call's arguments."""
 
 _LETTERS: Final = string.ascii_letters + string.digits
 
@@ -88,8 +85,7 @@ class HeldCell:
 
         Raises GuestError and GuestRefusal.
         """
-        reached = await sandbox.run_cell(cell, gone, self.take, self.limits.output_bytes)
-        await self._arrive(sandbox, reached)
+        self._arrive(await sandbox.run_cell(cell, gone, self.take, self.limits.output_bytes))
 
     async def answer(self, sandbox: Sandbox, answers: Iterable[ToolAnswer]) -> None:
         """Let it go on with the answers to calls that have none yet, if there are such.
@@ -124,39 +120,23 @@ class HeldCell:
         return ToolAnswer(call.id, f"Calling tool ['{call.tool}'] timed out ({waited}).", "TimeoutError")
 
     async def _give(self, sandbox: Sandbox, given: Sequence[tuple[int, ToolAnswer]]) -> None:
-        reached = await sandbox.answer_cell(given, self.limits.cell_seconds, self.take, self.limits.output_bytes)
-        await self._arrive(sandbox, reached)
+        self._arrive(await sandbox.answer_cell(given, self.limits.cell_seconds, self.take, self.limits.output_bytes))
 
-    async def _arrive(self, sandbox: Sandbox, reached: Report | list[GuestCall]) -> None:
-        """Note where it stands now. What the code called in a way that nobody could answer is answered here."""
-        while isinstance(reached, list):
-            refused = self._add(reached)
-            if not refused:
-                break
-            reached = await sandbox.answer_cell(refused, self.limits.cell_seconds, self.take, self.limits.output_bytes)
+    def _arrive(self, reached: Report | list[GuestCall]) -> None:
+        """Note where it stands now. Raises GuestError."""
         if isinstance(reached, Report):
             self.close()
             self._open.clear()
             self.finished = self.measured.finish(reached)
             return
-        if not self._open:
-            raise GuestError("the guest waits for nothing")
-        self._set_timer()
-
-    def _add(self, calls: list[GuestCall]) -> list[tuple[int, ToolAnswer]]:
-        """Take up new calls; gives the answers to those that are none."""
-        refused = []
         wait = 0.0 if self._unattended >= UNATTENDED_ROUNDS else self.limits.tool_seconds
         until = asyncio.get_running_loop().time() + wait
-        for made in calls:
+        for made in reached:
             call_id = "".join(secrets.choice(_LETTERS) for _ in range(24))
-            try:
-                call = ToolCall(call_id, made.tool, _arguments(made.arguments))
-            except ValueError as error:
-                refused.append((made.number, ToolAnswer(call_id, str(error), "TypeError")))
-                continue
-            self._open[call_id] = _Open(made.number, call, until)
-        return refused
+            self._open[call_id] = _Open(made.number, ToolCall(call_id, made.tool, made.arguments), until)
+        if not 0 < len(self._open) <= bounds.OPEN_CALLS:
+            raise GuestError("the guest waits for nothing, or for more than it may")
+        self._set_timer()
 
     def _set_timer(self) -> None:
         self.close()
@@ -178,28 +158,3 @@ class HeldCell:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """A call's arguments. Raises ValueError, with a text for who wrote the code."""
-    depth = most = 0
-    # Counted before it is parsed: brackets in strings count as well, so this may refuse a little too early.
-    for character in text:
-        if character in "[{":
-            depth += 1
-            most = max(most, depth)
-        elif character in "]}":
-            depth -= 1
-    if most > MAX_DEPTH:
-        raise ValueError(f"The arguments are nested deeper than {MAX_DEPTH} levels.")
-    try:
-        arguments = json.loads(text, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"The arguments are no JSON: {error}") from error
-    if not isinstance(arguments, dict):
-        raise ValueError("The arguments are no JSON object. A tool is called with one dict.")
-    return arguments
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bathysphere.guest import frames
+from bathysphere.guest import bounds, frames
+from bathysphere.guest.arguments import DEEPEST, Unfit, check_value
 from bathysphere.host.connection import FrameError, closes_by_number, read_frame, write_frame
 from bathysphere.host.contract import Cell, Command, ToolAnswer
 from bathysphere.host.engines.base import RunningSandbox
@@ -29,12 +30,6 @@ ANSWER_SECONDS = 60.0
 
 GRACE_SECONDS = 15.0
 """How long after a command's time limit a guest may take to end it."""
-
-MAX_OPEN_CALLS = 256
-"""Calls of tools that a cell may have open at a time; the guest tells of further ones later."""
-
-MAX_ARGUMENTS = 1024 * 1024
-"""Characters of one call's arguments as JSON."""
 
 
 class GuestError(Exception):
@@ -76,15 +71,15 @@ class Report(_Strict):
 
 
 class GuestCall(_Strict):
-    """A call of a tool that code in the sandbox made; ``number`` is the guest's own. ``arguments`` is JSON, unread."""
+    """A call of a tool that code in the sandbox made; ``number`` is the guest's own."""
 
     number: Annotated[int, Field(ge=0, le=1 << 31)]
     tool: Annotated[str, Field(min_length=1, max_length=200)]
-    arguments: Annotated[str, Field(max_length=MAX_ARGUMENTS)]
+    arguments: dict[str, Any]
 
 
 class _Waits(_Strict):
-    calls: Annotated[list[GuestCall], Field(max_length=MAX_OPEN_CALLS)]
+    calls: Annotated[list[GuestCall], Field(max_length=bounds.OPEN_CALLS)]
 
 
 class _Refusal(_Strict):
@@ -311,8 +306,10 @@ class Sandbox:
         if kind == "finished":
             return self._reported(data)
         try:
-            return _Waits.model_validate_json(data).calls
-        except ValidationError as error:
+            said = json.loads(data)
+            check_value(said, DEEPEST + 4)
+            return _Waits.model_validate(said).calls
+        except (ValueError, RecursionError, Unfit) as error:
             raise GuestError("the guest does not keep to the protocol") from error
 
     async def _cancel_when(self, gone: asyncio.Event) -> None:
