@@ -56,10 +56,10 @@ PROGRAMS = {
     ),
     "branch": Program(
         "if int(await add({'a': 1, 'b': 1})) > 1:\n"
-        "    print(await get_weather({'city': 'Rome'}))\n"
+        "    print((await get_weather({'city': 'Rome'})).replace(' ', ''))\n"
         "else:\n"
         "    print(await get_weather({'city': 'Oslo'}))",
-        '{"c": 19}\n',
+        '{"c":19}\n',
         [["add", 1, 1], ["get_weather", "Rome"]],
         2,
     ),
