@@ -194,11 +194,10 @@ class FirstProcess:
         )
         return self.outcome()
 
-    def cancel(self) -> None:
-        self._send_raw({"op": "cancel", "id": self._number})
-
     def cancel_after(self, seconds: float) -> None:
-        threading.Timer(seconds, self.cancel).start()
+        """Cancel the request that was sent last, also if it has been answered by then."""
+        cancel: dict[str, object] = {"op": "cancel", "id": self._number}
+        threading.Timer(seconds, self._send_raw, [cancel]).start()
 
     def run(self, source: str, *functions: Function, seconds: float = 60) -> Ended:
         """A cell that ends without waiting."""
