@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -41,9 +41,8 @@ class Container:
 
 
 _BY_ID: Final = Prepared(select(ContainerRow.__table__).where(ContainerRow.id == bindparam("container_id")))
-_INSERT: Final = Prepared(
-    insert(Base.metadata.tables[ContainerRow.__tablename__]), [field.name for field in fields(Container)]
-)
+_COLUMNS: Final = tuple(column.name for column in fields(Container))
+_INSERT: Final = Prepared(insert(Base.metadata.tables[ContainerRow.__tablename__]), _COLUMNS)
 _INSERT_LYING: Final = Prepared(
     insert(Base.metadata.tables[ContainerFileRow.__tablename__]).from_select(
         ["container_id", "file_id", "filename", "placed_at"],
@@ -97,7 +96,7 @@ async def create(
         forked_from=forked_from,
     )
     lying = [] if forked_from is None else [{"copy_id": made.id, "origin_id": forked_from, "now": now}]
-    await database.write((_INSERT, [asdict(made)]), (_INSERT_LYING, lying))
+    await database.write((_INSERT, [{name: getattr(made, name) for name in _COLUMNS}]), (_INSERT_LYING, lying))
     return made
 
 
