@@ -100,6 +100,22 @@ async def test_closing_writes_what_waits(parts: Parts) -> None:
     assert [call.subject for call in reversed(calls) if call.action == "bash"] == [str(n) for n in range(1200)]
 
 
+async def test_a_cancelled_writer_writes_nothing_twice(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    await parts.containers.records.flush()
+    records = Records(parts.database)
+    for number in range(50):
+        records.append(record(container.id, parts.actor, str(number)))
+        flushing = asyncio.create_task(records.flush())
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+    await records.close()
+    calls = await audit.latest(parts.database, container.id, 200)
+    assert [call.subject for call in reversed(calls) if call.action == "bash"] == [str(n) for n in range(50)]
+
+
 async def test_records_are_written_without_anybody_asking(parts: Parts) -> None:
     container = await parts.containers.create(parts.actor)
     await container.run(Command("bash", "true", 60))
