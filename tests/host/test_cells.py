@@ -172,8 +172,10 @@ async def test_another_containers_cell_cannot_be_answered(make_host: MakeHost) -
     host = make_host()
     one, two = await started(host), await started(host, "two")
     (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
-    await two.output("1")
     with pytest.raises(CellGone):
+        await two.answer(ToolAnswer(call.id, "2"))
+    await two.output("1")
+    with pytest.raises(ValueError, match="has made no call"):
         await two.answer(ToolAnswer(call.id, "2"))
     with pytest.raises(CellGone):
         await one.answer(ToolAnswer(call.id, "2"), cell="other")

@@ -33,7 +33,11 @@ GRACE_SECONDS = 3.0
 REAP_SECONDS = 1.0
 """How long a killed interpreter may take to end before everything else in the sandbox is killed too."""
 
+SAVE_SECONDS = 20.0
+"""Within which variables are to be on the disk; the interpreter is killed then, and they are lost."""
+
 _TOOL_NAME = 200
+_LISTED, _SHOWN = 1000, 100
 
 
 class Cell:
@@ -94,6 +98,7 @@ class Cells:
         self._interpreter: InterpreterProcess | None = None
         self._used = False
         self._round = 0
+        self._saving: tuple[int, float] | None = None  # the request, and when its time is over
         self._kept: dict[str, Kept] = {}
         self._heads: dict[str, bytearray] = {}
         self._fresh_streams()
@@ -112,6 +117,8 @@ class Cells:
         elif op == "prepare":
             self._prepare(payload)
             return True
+        elif op == "save":
+            self._save(number)
         else:
             raise Failure("bad_request", f"{op} is not possible here")
         return False
@@ -149,8 +156,9 @@ class Cells:
                 environment, self._poll, self._oom_score, self._take_output, self._take_report
             )
         except CannotStart as error:
-            self._take_output("stderr", str(error).encode(errors="replace"))
-            self._end(126)
+            if self.cell is not None:
+                self._take_output("stderr", str(error).encode(errors="replace"))
+                self._end(126)
             return False
         self._used = False
         return True
@@ -168,17 +176,48 @@ class Cells:
             if cell.open.pop(answer["number"], None) is not None:
                 answers.append(answer)
         # What commands left running meanwhile is none of the cell's.
-        present = processes.present()
-        cell.before |= processes.identities(
-            {pid: seen for pid, seen in present.items() if not _descends(pid, self._pid, present)}
-        )
+        cell.before |= self._strangers()
         self._round += 1
         self._interpreter.answers.send({"op": "answers", "round": self._round}, dumps({"answers": answers}))
 
     def _prepare(self, payload: bytes) -> None:
-        if self.cell is None and self._ready([]):
+        if self.cell is not None:
+            return
+        if self.outputs.directory == paths.OUTPUT:
+            self.outputs.prepare()
+        if self._ready([]):
             assert self._interpreter is not None
             self._interpreter.requests.send({"op": "import"}, payload)
+
+    def _save(self, number: int) -> None:
+        if self.cell is not None:
+            raise Failure("bad_request", "A cell has begun and not ended, so its variables cannot be saved.")
+        self.attend()
+        if self._interpreter is None or not self._used:
+            # What an earlier one saved is still there.
+            self._send({"type": "reply", "id": number}, dumps({"lost": []}))
+            return
+        self._saving = (number, time.monotonic() + SAVE_SECONDS)
+        self._interpreter.requests.send({"op": "save"})
+
+    def _saved(self, payload: bytes) -> None:
+        """Raises FrameError."""
+        try:
+            said = loads(payload)
+            lost = said.get("lost")
+        except (ValueError, RecursionError, AttributeError):
+            raise FrameError("it saved in a way that it cannot say") from None
+        assert self._saving is not None
+        (number, _until), self._saving = self._saving, None
+        if not isinstance(lost, list) or not all(isinstance(name, str) for name in lost):
+            why = said.get("error")
+            self._not_saved(number, why if isinstance(why, str) else "for no reason that was given")
+            return
+        self._send({"type": "reply", "id": number}, dumps({"lost": [name[:_SHOWN] for name in lost[:_LISTED]]}))
+
+    def _not_saved(self, number: int, why: str) -> None:
+        message = f"The variables could not be saved: {why[:200]}"
+        self._send({"type": "failed", "id": number, "code": "failed", "message": message}, b"")
 
     # What the interpreter says and writes
 
@@ -198,6 +237,9 @@ class Cells:
         kind = header.get("type")
         cell = self.cell
         if kind == "ready" and not payload:
+            return
+        if kind == "saved" and self._saving is not None:
+            self._saved(payload)
             return
         if cell is None or cell.ended is not None:
             raise FrameError("it said something while no cell ran")
@@ -247,6 +289,8 @@ class Cells:
     def due(self) -> float | None:
         """When ``attend`` has something to do at the latest, in seconds of the monotonic clock."""
         cell = self.cell
+        if self._saving is not None:
+            return self._saving[1]
         if cell is None or cell.ended is not None:
             return None
         if cell.stops:
@@ -260,10 +304,14 @@ class Cells:
             return
         if interpreter.status is not None:
             self._gone(interpreter)
-        elif interpreter.complaint is not None:
-            interpreter.kill(cell.before if cell is not None else set())
-            if cell is not None and not cell.stops:
+        elif interpreter.complaint is not None and not interpreter.killed:
+            interpreter.kill(self._others())
+            if cell is not None:
                 cell.stops = [(time.monotonic() + REAP_SECONDS, "everything")]
+        elif self._saving is not None and time.monotonic() >= self._saving[1]:
+            number, self._saving = self._saving[0], None
+            interpreter.kill(self._others())
+            self._not_saved(number, f"that took longer than {SAVE_SECONDS:g} seconds")
         elif cell is not None and (due := self.due()) is not None and time.monotonic() >= due:
             self._stop(cell, interpreter)
 
@@ -291,7 +339,7 @@ class Cells:
                 cell.notes.append("Processes kept starting new ones, so every process of the container was ended.")
         elif what == "kill":
             cell.notes.append("The cell did not end when it was interrupted, so its interpreter was killed.")
-            interpreter.kill(cell.before)
+            interpreter.kill(self._others())
             cell.stops.append((time.monotonic() + REAP_SECONDS, "everything"))
         else:
             processes.kill_all()
@@ -315,6 +363,9 @@ class Cells:
             self._end(128 - code if code < 0 else code)
         interpreter.close()
         self._interpreter = None
+        if self._saving is not None:
+            number, self._saving = self._saving[0], None
+            self._not_saved(number, "the interpreter ended meanwhile")
 
     def _end(self, code: int) -> None:
         """The cell has ended: what it wrote and made is taken now, and handed over as soon as somebody asks."""
@@ -351,6 +402,19 @@ class Cells:
         # What is written between two cells belongs to the next one.
         self._kept = {name: Kept(self._output_bytes) for name in ("stdout", "stderr")}
         self._heads = {name: bytearray() for name in self._kept}
+
+    def _others(self) -> set[processes.Identity]:
+        """The processes that do not end with the interpreter."""
+        if self.cell is not None and self.cell.request is not None:
+            return self.cell.before
+        return self._strangers()
+
+    def _strangers(self) -> set[processes.Identity]:
+        """The processes that do not descend from the interpreter."""
+        present = processes.present()
+        return processes.identities(
+            {pid: seen for pid, seen in present.items() if not _descends(pid, self._pid, present)}
+        )
 
     @property
     def _pid(self) -> int:

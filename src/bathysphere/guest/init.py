@@ -20,7 +20,7 @@ from .json_text import dumps, loads
 from .lean import deque, prctl, signal
 from .outputs import Outputs
 from .programs import CannotStart
-from .spawning import OomScore, reap
+from .spawning import INTERRUPT, OomScore, reap
 
 # The typing module would make up a tenth of the time to start.
 TYPE_CHECKING = False
@@ -65,6 +65,7 @@ class Guest:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         # A handler for an interrupt would let any program in the sandbox send one to its process 1.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(INTERRUPT, signal.SIG_IGN)  # an interpreter that starts inherits that
         os.set_blocking(wire_in, False)
         os.set_blocking(wire_out, False)
         self._poll.register(wire_in, select.EPOLLIN)

@@ -88,7 +88,9 @@ class InterpreterProcess:
             numbers = (3, 4, 5, 1, 2)
             actions = [(os.POSIX_SPAWN_DUP2, end, number) for end, number in zip(high, numbers, strict=True)]
             argv = [find("python3"), "-c", _BOOT]
-            self.pid = spawn(argv, environment, [STDIN, *actions], oom_score, spawning.end_everything)
+            self.pid = spawn(
+                argv, environment, [STDIN, *actions], oom_score, spawning.end_everything, mind_interrupts=False
+            )
         except CannotStart:
             for descriptor in own:
                 os.close(descriptor)
@@ -106,6 +108,7 @@ class InterpreterProcess:
             poll.register(descriptor, select.EPOLLIN)
         self.complaint: str | None = None
         """Why what it said was no frame, once that happened."""
+        self.killed = False
 
     def __contains__(self, descriptor: int) -> bool:
         return descriptor in self._names or descriptor in (self.requests.descriptor, self.answers.descriptor)
@@ -153,10 +156,11 @@ class InterpreterProcess:
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt in what it runs, if it minds."""
         if self.status is None:
-            os.kill(self.pid, signal.SIGINT)
+            os.kill(self.pid, spawning.INTERRUPT)
 
     def kill(self, before: set[processes.Identity]) -> None:
         """End it, and every process that is not in ``before`` or descends from one of those."""
+        self.killed = True
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
         processes.kill_since({one for one in before if one[0] != self.pid})

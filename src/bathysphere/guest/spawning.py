@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
     Action = tuple[int, ...] | tuple[int, int, str, int, int]
 
-# Python ignores these for itself; a program must start with every signal as the system has it.
+# Process 1 ignores these; a program must start with every signal as the system has it.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM]
+
+INTERRUPT = signal.SIGXCPU
+"""What interrupts a cell."""
 
 STDIN: "Action" = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
 """Nothing to read."""
@@ -44,14 +47,20 @@ def spawn(
     actions: "Sequence[Action]",
     oom_score: OomScore,
     end_leftovers: "Callable[[], None]",
+    *,
+    mind_interrupts: bool = True,
 ) -> int:
-    """Start a program; its id. ``end_leftovers`` is called when there are too many processes. Raises CannotStart."""
+    """Start a program; its id. ``end_leftovers`` is called when there are too many processes. Raises CannotStart.
+
+    Without ``mind_interrupts`` the signal of that name does not end it while it starts.
+    """
+    defaults = [*_DEFAULT_SIGNALS, INTERRUPT] if mind_interrupts else _DEFAULT_SIGNALS
     for last in (False, False, True):
         oom_score.set(b"1000")
         try:
             return os.posix_spawn(
                 argv[0], list(argv), environment, file_actions=list(actions), setsid=True, setsigmask=[],
-                setsigdef=_DEFAULT_SIGNALS,
+                setsigdef=defaults,
             )  # fmt: skip
         except OSError as error:
             if last or error.errno not in (errno.EAGAIN, errno.ENOMEM):

@@ -50,9 +50,14 @@ const messages: unknown[] = [];
 for await (const item of runner) {
   const message: any = stream ? await item.finalMessage() : item;
   messages.push(message);
-  if (!newest && message.container) {
-    // Later runners take up the container by themselves.
-    runner.setMessagesParams((params: any) => ({ ...params, container: message.container.id }));
+  if (!newest && message.stop_reason === "tool_use" && !runner.params.container) {
+    // Later runners take up the container by themselves. Who sets parameters in this one appends the message, too.
+    const { role, content, container } = message;
+    runner.setMessagesParams((params: any) => ({
+      ...params,
+      container: container.id,
+      messages: [...params.messages, { role, content }],
+    }));
   }
 }
 console.log(JSON.stringify({ messages, calls }));

@@ -8,7 +8,7 @@ import sys
 
 def _boot() -> None:
     import builtins  # noqa: PLC0415  (no name may be left to others)
-    from _frozen_importlib_external import FileFinder, SourceFileLoader  # type: ignore  # noqa: PLC0415
+    from _frozen_importlib_external import FileFinder, SourceFileLoader  # noqa: PLC0415
 
     path, sys.path = sys.path, [place for place in sys.path if place]
     known = dict(vars(builtins))

@@ -45,7 +45,7 @@ class Bridge:
     def __init__(self, telling: Telling, answers: Hearing, interrupts: Interrupts) -> None:
         self._telling = telling
         self._answers = answers
-        self._interrupts = interrupts
+        self.interrupts = interrupts
         self._lock = allocate_lock()
         self._listens = False
         self.forked()
@@ -73,7 +73,7 @@ class Bridge:
 
     def end(self) -> None:
         """The cell has ended: nobody waits any more for what it called."""
-        with self._interrupts.held(), self._lock:
+        with self.interrupts.held(), self._lock:
             calls = list(self._calls.values())
             self._active = False
             self._calls.clear()
@@ -87,7 +87,7 @@ class Bridge:
         Raises the exception that the answer names, and RuntimeError when there is no cell to call from.
         """
         call = Call(tool, arguments, loop)
-        with self._interrupts.held(), self._lock:
+        with self.interrupts.held(), self._lock:
             if not self._active:
                 raise RuntimeError(f"{tool}() can be called only while a cell runs, and from the interpreter itself")
             if self._count >= bounds.CALLS:
@@ -106,7 +106,7 @@ class Bridge:
         try:
             return await call.future
         finally:
-            with self._interrupts.held(), self._lock:
+            with self.interrupts.held(), self._lock:
                 if self._calls.get(number) is call:
                     del self._calls[number]
 
@@ -114,7 +114,7 @@ class Bridge:
         """The event loop of this thread is about to wait, or has ended."""
         if not self._calls and not self._at_work:
             return
-        with self._interrupts.held(), self._lock:
+        with self.interrupts.held(), self._lock:
             self._at_work.discard(get_ident())
             if not self._at_work:
                 self._tell()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+_CANCEL_SECONDS = 1.0
+"""How long cancelled tasks may take to end before they are left to themselves."""
+
 _run = asyncio.run
 _runner_run = asyncio.Runner.run
 
@@ -55,8 +58,10 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self._bridge = bridge
+        self._interrupts = bridge.interrupts
 
     def select(self, timeout: float | None = None) -> "list[tuple[selectors.SelectorKey, int]]":
+        self._interrupts.check()
         if timeout is None or timeout > 0:
             self._bridge.waiting()
         return super().select(timeout)
@@ -123,6 +128,7 @@ class Loops:
         self.bridge = bridge
         self._lasting: Loop | None = None
         self._policy = _Policy(self)
+        bridge.interrupts.not_in = asyncio.__file__.rpartition("/")[0]
         asyncio.set_event_loop_policy(self._policy)
         asyncio.run = run
         asyncio.Runner.run = runner_run  # type: ignore[method-assign]
@@ -154,7 +160,7 @@ class Loops:
     def _cancel(self, loop: Loop, doomed: "list[asyncio.Task[Any]]") -> None:
         for one in doomed:
             one.cancel()
-        loop.run_until_complete(asyncio.wait(doomed))
+        loop.run_until_complete(asyncio.wait(doomed, timeout=_CANCEL_SECONDS))
 
 
 def _show_where(error: BaseException, task: "asyncio.Task[Any]") -> None:

@@ -4,9 +4,10 @@ import builtins
 import os
 import sys
 
-from ..json_text import loads
+from ..json_text import dumps, loads
 from .bridge import Bridge
 from .interrupts import Interrupts
+from .memory import Memory
 from .own_imports import own_imports
 from .pipes import Hearing, Telling, out_of_the_way
 from .source import Compiled, is_coroutine
@@ -54,6 +55,7 @@ class Interpreter:
         kind: type[ModuleType] = type(sys)
         self._main = kind("__main__")
         sys.modules["__main__"] = self._main
+        self._memory = Memory(self._main.__dict__, self._is_ours)
         sys.path = path
         os.register_at_fork(after_in_child=self._bridge.forked)
 
@@ -70,6 +72,19 @@ class Interpreter:
             elif op == "import":
                 self._import(loads(payload)["modules"])
                 self._telling.frame({"type": "ready"})
+
+            elif op == "save":
+                self._telling.frame({"type": "saved"}, dumps(self._save()))
+
+    def _is_ours(self, name: str, value: object) -> bool:
+        return self._functions is not None and self._functions.is_ours(name, value)
+
+    def _save(self) -> "dict[str, object]":
+        try:
+            lost = self._memory.save()
+        except OSError as error:
+            return {"error": f"{error.strerror}"}
+        return {"lost": [name.encode(errors="replace").decode()[:100] for name in lost[:1000]]}
 
     def _import(self, names: list[str]) -> None:
         self._with_asyncio()
@@ -95,7 +110,10 @@ class Interpreter:
         self._cells += 1
         self._interrupts.listen()
         self._streams.begin()
-        _environ["OUTPUT_DIR"] = header["output_directory"]
+        try:
+            _environ["OUTPUT_DIR"] = header["output_directory"]
+        except Exception:
+            self._streams.error.write("$OUTPUT_DIR could not be set: an earlier cell changed os.environ.\n")
         variables = self._main.__dict__
         variables["__builtins__"] = builtins
         sys.modules["__main__"] = self._main
@@ -103,6 +121,8 @@ class Interpreter:
             self._with_asyncio()
             assert self._functions is not None
             self._functions.place(cell["functions"], variables)
+        if said := self._memory.begin():
+            self._streams.error.write(said)
         name = f"<cell {self._cells}>"
         source = cell["source"]
         self._tracebacks.know(name, source)

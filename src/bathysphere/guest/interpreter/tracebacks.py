@@ -34,7 +34,8 @@ class Tracebacks:
             cache = own_imports.module("linecache").cache
             for name, source in self._sources.items():
                 if name not in cache:
-                    cache[name] = (len(source), None, source.splitlines(True), name)
+                    # The place of the marks below a line is counted with the line's end.
+                    cache[name] = (len(source), None, [f"{line}\n" for line in source.splitlines()], name)
             if self._traceback is None:
                 self._traceback = own_imports.module("traceback")
         except Exception:
