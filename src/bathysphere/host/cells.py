@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import string
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +24,6 @@ log = logging.getLogger(__name__)
 
 UNATTENDED_ROUNDS: Final = 3
 """How often a cell may wait in vain before further calls are not waited for: it would keep its container for ever."""
-
-_LETTERS: Final = string.ascii_letters + string.digits
 
 Late = Callable[[], Awaitable[None]]
 """Called when calls have waited for too long; it has to bring about ``HeldCell.time_out``."""
@@ -92,6 +89,7 @@ class HeldCell:
 
         Raises ValueError for an answer to what it never called, GuestError and GuestRefusal.
         """
+        self._unattended = 0
         given = []
         for answer in answers:
             if answer.call_id in self._open:
@@ -100,7 +98,6 @@ class HeldCell:
             elif answer.call_id not in self._answered:
                 raise ValueError(f"The cell {self.id} has made no call {answer.call_id}.")
         if given:
-            self._unattended = 0
             await self._give(sandbox, given)
 
     async def time_out(self, sandbox: Sandbox) -> None:
@@ -132,7 +129,7 @@ class HeldCell:
         wait = 0.0 if self._unattended >= UNATTENDED_ROUNDS else self.limits.tool_seconds
         until = asyncio.get_running_loop().time() + wait
         for made in reached:
-            call_id = "".join(secrets.choice(_LETTERS) for _ in range(24))
+            call_id = secrets.token_hex(12)
             self._open[call_id] = _Open(made.number, ToolCall(call_id, made.tool, made.arguments), until)
         if not 0 < len(self._open) <= bounds.OPEN_CALLS:
             raise GuestError("the guest waits for nothing, or for more than it may")
