@@ -198,19 +198,21 @@ async def test_a_cell_is_recorded_with_its_calls_and_their_answers(parts: Parts)
     assert isinstance(waits, CellWaits)
     (call,) = waits.calls
     assert (call.tool, call.arguments) == ("ask", {"n": 1})
+    file_ids: tuple[str, ...] = ()
     for _ in range(2):
         again = await parts.containers.open(parts.actor, container.id)
         assert again.has_cell("srvtoolu_1")
         ended = await again.answer_cell("srvtoolu_1", [ToolAnswer(call.id, "two")])
         assert isinstance(ended, CommandResult)
         assert (ended.stdout, ended.return_code, len(ended.file_ids)) == ("two\n", 0, 1)
+        file_ids = ended.file_ids
     record = await recorded(parts, container.id)
     assert [entry.action for entry in record[:4]] == ["cell", "tool_call", "tool_answer", "resume"]
     assert record[0].subject == source
     assert str(record[1].subject).endswith('ask {"n": 1}')
     assert record[3].exit_code == 0
     # The request that came twice names the file of the first answer.
-    assert {file.id for entry in record for file in entry.files} == set(ended.file_ids)
+    assert {file.id for entry in record for file in entry.files} == set(file_ids)
 
 
 async def test_a_cell_waits_in_one_container_alone(parts: Parts) -> None:

@@ -7,16 +7,21 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from bathysphere.store.audit import ProducedFile
 from bathysphere.store.database import Database
-from bathysphere.store.schema import PausedCellRow
+from bathysphere.store.prepared import Prepared
+from bathysphere.store.schema import Base, PausedCellRow
 
 KEPT_FOR: Final = timedelta(days=1)
 """How long a row stays after the cell's first pause; it goes with its container before that."""
 
-_BY_ID: Final = select(PausedCellRow.__table__).where(PausedCellRow.id == bindparam("cell_id"))
+_BY_ID: Final = Prepared(select(PausedCellRow.__table__).where(PausedCellRow.id == bindparam("cell_id")))
+_ADD: Final = Prepared(
+    insert(Base.metadata.tables[PausedCellRow.__tablename__]).prefix_with("OR IGNORE"),
+    ("id", "container_id", "created_at", "files"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +34,8 @@ class PausedCell:
 
 async def add(database: Database, cell_id: str, container_id: str, now: datetime | None = None) -> None:
     """The cell waits in this container. Adding it again changes nothing. Raises DatabaseFull."""
-    async with database.writing() as session:
-        if await session.get(PausedCellRow, cell_id) is None:
-            session.add(PausedCellRow(id=cell_id, container_id=container_id, created_at=now or datetime.now(UTC)))
+    row = {"id": cell_id, "container_id": container_id, "created_at": now or datetime.now(UTC), "files": None}
+    await database.write((_ADD, [row]))
 
 
 def get(database: Database, cell_id: str) -> PausedCell | None:
