@@ -5,6 +5,7 @@ A cell that calls a tool stands still, over as many requests as it takes, until 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bathysphere.containers.host import (
     HostError,
     HostUnavailable,
     InterpreterBusy,
+    SandboxFailed,
     ToolAnswer,
     ToolCall,
 )
@@ -37,6 +39,9 @@ CALL_PREFIX: Final = "toolu_"
 
 MOST_CALLS: Final = 128
 """Calls that a client is asked to answer at once; others that the cell has made come when these are answered."""
+
+_PAUSES: Final = (0.05, 0.2, 1.0)
+"""Seconds before a host is asked again that ended in the middle of an answer: it may take a moment to be gone."""
 
 _GONE: Final = (
     "The processes of the container ended while this code waited for a tool, so it did not run to its end. "
@@ -108,7 +113,7 @@ class Cells:
     async def _go_on(self, cell_id: str, answers: Sequence[ToolAnswer], container: Container) -> CellOutcome:
         try:
             return await self._until_good(cell_id, await self._answer(cell_id, answers, container), container)
-        except CellGone as error:
+        except (CellGone, SandboxFailed) as error:
             _log.warning("%s: %s is gone: %s", container.id, cell_id, error)
             return CodeResultBlock(
                 tool_use_id=cell_id,
@@ -125,10 +130,13 @@ class Cells:
         self, cell_id: str, answers: Sequence[ToolAnswer], container: Container
     ) -> CellWaits | CommandResult:
         try:
-            return await container.answer_cell(cell_id, answers)
-        except HostUnavailable as error:
-            # Answering twice does no harm, and whoever starts the daemon anew learns what has become of the cell.
-            _log.warning("%s: %s is asked again: %s", container.id, cell_id, error)
+            for pause in _PAUSES:
+                try:
+                    return await container.answer_cell(cell_id, answers)
+                except HostUnavailable as error:
+                    # Answering twice does no harm, and whoever starts the daemon anew learns what became of the cell.
+                    _log.warning("%s: %s is asked again: %s", container.id, cell_id, error)
+                    await asyncio.sleep(pause)
             return await container.answer_cell(cell_id, answers)
         except ValueError as error:
             raise InvalidRequest(
