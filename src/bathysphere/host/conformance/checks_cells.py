@@ -61,11 +61,13 @@ async def a_cell_is_interrupted(subject: Subject) -> None:
 
 @check
 async def an_interpreter_that_ends(subject: Subject) -> None:
-    """When a cell ends its interpreter it is told, and the next cell has a new one."""
+    """When a cell ends its interpreter it is told, and the next cell, which has a new one, is told as well."""
     held = await subject.cell("import os, signal\nx = 1\nos.kill(os.getpid(), signal.SIGKILL)")
     expect(held.finished is not None and held.finished["return_code"] == 137, held.finished)
     expect("variables" in str(held.finished and held.finished["notes"]), held.finished)
-    same(_printed(await subject.cell("'x' in globals()")), "False\n")
+    following = await subject.cell("'x' in globals()")
+    same(following.output["stdout"].decode(), "False\n")
+    expect("are gone" in following.output["stderr"].decode(), following.output)
 
 
 @check
