@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,6 @@ def test_every_setting_is_documented_with_its_default(name: str, table: type[Bas
 def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()  # as TOML has it
-    if default == ():
-        return "[]"
+    if isinstance(default, tuple):
+        return json.dumps(default)
     return "none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)

@@ -59,6 +59,8 @@ class SandboxLimits(_Table):
     processes: int = Field(default=512, ge=16)
     open_files: int = Field(default=4096, ge=64)
     command_seconds: float = Field(default=300.0, gt=0)
+    cell_seconds: float = Field(default=90.0, gt=0, description="that a cell of the interpreter may run")
+    tool_seconds: float = Field(default=270.0, gt=0, description="that code waits for the answer of a tool it called")
     output_bytes: int = Field(default=128 * 1024, ge=1024, description="kept of stdout and of stderr, each")
     captured_files: int = Field(default=100, ge=0, description="files returned by one call")
     captured_file_bytes: int = Field(default=500 * MIB, ge=0, description="one returned file")
@@ -74,12 +76,19 @@ GuaranteeName = Literal[
 """What a container is kept to, and what `bathysphere doctor` tries (docs/security.md)."""
 
 
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", max_length=200)]
+
+
 class HostSettings(_Table):
     """The host daemon."""
 
     engine: EngineName = Field(default="bubblewrap", description="for workspaces that have none of their own")
     max_sandboxes: int = Field(default=64, ge=1, description="sandboxes that run at the same time")
     pool: int = Field(default=2, ge=0, description="sandboxes that are started ahead of new containers")
+    preload: tuple[ModuleName, ...] = Field(
+        default=("numpy", "pandas", "matplotlib.pyplot"),
+        description="Python modules that sandboxes started ahead have imported already; none: no interpreter either",
+    )
     idle_seconds: float = Field(default=300.0, gt=0, description="after this the processes go, the disk stays")
     linger_seconds: float = Field(
         default=60.0, ge=0, description="the daemon ends itself after this long without any server"

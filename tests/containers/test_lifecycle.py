@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from bathysphere.containers.host import Command, HostUnavailable, UnknownContainer
+from bathysphere.containers.host import Command, DiskFull, HostUnavailable, UnknownContainer
 from bathysphere.containers.lifecycle import Swept, sweep
 from bathysphere.settings import ContainerSettings
 from bathysphere.store import audit
 from bathysphere.store import containers as rows
+from bathysphere.store.database import DatabaseFull
 from bathysphere.store.schema import ContainerRow
 from bathysphere.wire.errors import InvalidRequest, NotFound
 from tests.containers.conftest import Parts
@@ -148,6 +151,55 @@ async def test_a_copy_that_fails_leaves_nothing(parts: Parts) -> None:
     assert await hosted(parts) == []
     page = await rows.listing(parts.database, parts.actor.workspace_id, 10)
     assert [row.id for row in page.containers] == [container.id]
+
+
+async def test_a_container_whose_row_cannot_be_written_leaves_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_steps: object) -> None:
+        raise DatabaseFull("The disk of the data directory is full; make room on it.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.database, "write", full)
+        with pytest.raises(DiskFull, match="make room"):
+            await parts.containers.create(parts.actor)
+    assert await hosted(parts) == []
+    assert (await rows.listing(parts.database, parts.actor.workspace_id, 10, deleted=True)).containers == []
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_whenever_its_maker_is_cancelled_nothing_of_a_container_is_left(parts: Parts, steps: int) -> None:
+    making = asyncio.create_task(parts.containers.create(parts.actor))
+    for _ in range(steps):
+        await asyncio.sleep(0.001)
+    making.cancel()
+    await asyncio.wait([making])
+    if making.cancelled():
+        assert await hosted(parts) == []
+        assert (await rows.listing(parts.database, parts.actor.workspace_id, 10)).containers == []
+    else:
+        assert await hosted(parts) == [making.result().id]
+
+
+async def test_a_container_that_is_cancelled_while_its_row_is_written_is_removed(parts: Parts) -> None:
+    """The row is there by then, and is marked as deleted; the record says who wanted it."""
+    held = threading.Event()
+    parts.database._thread.submit(held.wait)
+    making = asyncio.create_task(parts.containers.create(parts.actor))
+    while not parts.database._write_lock.locked():
+        await asyncio.sleep(0.001)
+    making.cancel()
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.wait([making])
+    assert making.cancelled()
+    assert await hosted(parts) == []
+    page = await rows.listing(parts.database, parts.actor.workspace_id, 10, deleted=True)
+    (row,) = page.containers
+    assert row.deleted_at is not None
+    await parts.containers.records.flush()
+    (call,) = await audit.latest(parts.database, row.id, 10)
+    assert (call.action, call.outcome) == ("create", "cancelled")
 
 
 async def test_states_are_seen(parts: Parts) -> None:

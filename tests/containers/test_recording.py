@@ -10,8 +10,20 @@ from dataclasses import replace
 import pytest
 
 from bathysphere.containers import recording
+from bathysphere.containers.container import CommandResult, ForeignCell
 from bathysphere.containers.containers import Containers
-from bathysphere.containers.host import Command, DiskFull, EditorCommand, PathNotFound
+from bathysphere.containers.host import (
+    Cell,
+    CellGone,
+    CellWaits,
+    Command,
+    DiskFull,
+    EditorCommand,
+    InterpreterBusy,
+    PathNotFound,
+    ToolAnswer,
+    ToolFunction,
+)
 from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
 from bathysphere.store import audit
@@ -100,6 +112,22 @@ async def test_closing_writes_what_waits(parts: Parts) -> None:
     assert [call.subject for call in reversed(calls) if call.action == "bash"] == [str(n) for n in range(1200)]
 
 
+async def test_a_cancelled_writer_writes_nothing_twice(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    await parts.containers.records.flush()
+    records = Records(parts.database)
+    for number in range(50):
+        records.append(record(container.id, parts.actor, str(number)))
+        flushing = asyncio.create_task(records.flush())
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+    await records.close()
+    calls = await audit.latest(parts.database, container.id, 200)
+    assert [call.subject for call in reversed(calls) if call.action == "bash"] == [str(n) for n in range(50)]
+
+
 async def test_records_are_written_without_anybody_asking(parts: Parts) -> None:
     container = await parts.containers.create(parts.actor)
     await container.run(Command("bash", "true", 60))
@@ -160,3 +188,40 @@ async def test_a_full_disk_keeps_nobody_from_looking(parts: Parts, monkeypatch: 
         assert seen.state == "idle"
     (call,) = await recorded(parts, container.id)
     assert call.subject == "echo usable", "it is written when there is room again"
+
+
+async def test_a_cell_is_recorded_with_its_calls_and_their_answers(parts: Parts) -> None:
+    """And over requests: each has a container of its own for the same disk."""
+    container = await parts.containers.create(parts.actor)
+    source = "open('made.txt', 'w').write('x')\nprint(await ask({'n': 1}))"
+    waits = await container.run_cell("srvtoolu_1", Cell(source, 60, (ToolFunction("ask", ("n",)),)))
+    assert isinstance(waits, CellWaits)
+    (call,) = waits.calls
+    assert (call.tool, call.arguments) == ("ask", {"n": 1})
+    file_ids: tuple[str, ...] = ()
+    for _ in range(2):
+        again = await parts.containers.open(parts.actor, container.id)
+        assert again.has_cell("srvtoolu_1")
+        ended = await again.answer_cell("srvtoolu_1", [ToolAnswer(call.id, "two")])
+        assert isinstance(ended, CommandResult)
+        assert (ended.stdout, ended.return_code, len(ended.file_ids)) == ("two\n", 0, 1)
+        file_ids = ended.file_ids
+    record = await recorded(parts, container.id)
+    assert [entry.action for entry in record[:4]] == ["cell", "tool_call", "tool_answer", "resume"]
+    assert record[0].subject == source
+    assert str(record[1].subject).endswith('ask {"n": 1}')
+    assert record[3].exit_code == 0
+    # The request that came twice names the file of the first answer.
+    assert {file.id for entry in record for file in entry.files} == set(file_ids)
+
+
+async def test_a_cell_waits_in_one_container_alone(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    other = await parts.containers.create(parts.actor)
+    await container.run_cell("srvtoolu_1", Cell("await ask({})", 60, (ToolFunction("ask"),)))
+    with pytest.raises(ForeignCell):
+        other.has_cell("srvtoolu_1")
+    with pytest.raises(InterpreterBusy):
+        await container.run_cell("srvtoolu_2", Cell("1", 60))
+    with pytest.raises(CellGone):
+        await other.answer_cell("srvtoolu_1", [])

@@ -334,3 +334,19 @@ async def test_closing_early_ends_the_upstreams_request(upstream: ScriptedUpstre
     assert isinstance(await anext(events), MessageStart)
     await events.aclose()
     assert await asyncio.to_thread(upstream.requests[0].closed_early.wait, 20)
+
+
+def test_a_long_description_is_told_in_the_system_message_where_the_api_takes_no_long_ones() -> None:
+    tools = [
+        {"name": "code_execution", "description": "x" * 5000, "input_schema": {}},
+        {"name": "b", "description": "y"},
+    ]
+    request = asking(UpstreamMessage("user", [{"type": "text", "text": "hi"}]), tools=tools)
+    official = chat_request(request, "m", official=True)
+    described = [tool["function"].get("description") for tool in official["tools"]]
+    assert len(described[0]) <= 1024
+    assert described[1] == "y"
+    assert "x" * 5000 in official["messages"][0]["content"]
+    assert official["messages"][0]["role"] == "system"
+    other = chat_request(request, "m", official=False)
+    assert other["tools"][0]["function"]["description"] == "x" * 5000

@@ -94,3 +94,13 @@ async def test_a_real_language_model_calls_bash(smollm: str) -> None:
     assert kinds.index("content_block_delta") < kinds.index("message_delta")
     assert [call["name"] for call in got.calls] == ["bash_code_execution"]
     assert got.calls[0]["input"]["command"].strip()
+
+
+def test_functions_that_code_may_call_are_told_in_the_prompt() -> None:
+    """Python needs no description of its own tool, save what else it can call there."""
+    described = "Run Python.\n\nasync def get_weather(args: dict) -> str: ..."
+    for text, told in ((described, True), ("Run Python.", False)):
+        tool = {"name": "code_execution", "description": text, "input_schema": {}}
+        request = prompted(asking("hi", tools=[{"name": "bash_code_execution", "input_schema": {}}, tool]))
+        assert ("async def get_weather" in request.system[-1]["text"]) == told
+        assert "Run Python." in request.system[-1]["text"] or not told

@@ -8,17 +8,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import bindparam, create_engine, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from bathysphere.store.database import DATABASE_FILE, Database, DatabaseError, migrate
-from bathysphere.store.schema import Base, ContainerFileRow
+from bathysphere.store.database import DATABASE_FILE, Database, DatabaseError, RuleBroken, migrate
+from bathysphere.store.prepared import Prepared
+from bathysphere.store.schema import Base, ContainerFileRow, OrganizationRow
 
 OPEN = """
 import asyncio, sys
@@ -145,6 +148,96 @@ async def test_a_cancelled_request_finishes_its_transaction_and_keeps_nobody_out
     async with database.reading() as session:
         counts = await session.scalars(text("SELECT count(*) FROM organizations GROUP BY substr(id, 1, 1)"))
     assert set(counts) == {5}, "each transaction is there as a whole or not at all"
+
+
+ORGANIZATION = Prepared(insert(Base.metadata.tables["organizations"]), ["id", "name", "created_at"])
+NAMED = Prepared(select(OrganizationRow).where(OrganizationRow.id == bindparam("id")))
+RENAMED = Prepared(
+    update(Base.metadata.tables["organizations"])
+    .where(OrganizationRow.id == bindparam("which"))
+    .values(name=bindparam("to"))
+)
+NOW = datetime(2026, 11, 22, 1, 2, 3, 456789, tzinfo=UTC)
+
+
+def organization(number: int) -> dict[str, object]:
+    return {"id": f"org_{number}", "name": "ünïcode", "created_at": NOW}
+
+
+async def test_prepared_statements_write_and_read_what_the_types_of_the_schema_say(database: Database) -> None:
+    await database.write(
+        (ORGANIZATION, [organization(1), organization(2)]), (RENAMED, [{"which": "org_2", "to": "renamed"}])
+    )
+    assert database.one(NAMED, id="org_1") == ("org_1", "ünïcode", NOW)
+    found = database.one(NAMED, id="org_2")
+    assert found is not None
+    assert (found.name, found.created_at) == ("renamed", NOW)
+    assert database.one(NAMED, id="org_3") is None
+    async with database.reading() as session:
+        (row,) = await session.scalars(select(OrganizationRow).where(OrganizationRow.id == "org_1"))
+        assert (row.name, row.created_at) == ("ünïcode", NOW), "both ways write the same"
+
+
+async def test_what_is_written_together_is_there_as_a_whole_or_not_at_all(database: Database) -> None:
+    with pytest.raises(RuleBroken, match="UNIQUE"):
+        await database.write((ORGANIZATION, [organization(1), organization(2)]), (ORGANIZATION, [organization(1)]))
+    assert database.one(NAMED, id="org_2") is None
+    await database.write((ORGANIZATION, [organization(1)]))
+    assert database.one(NAMED, id="org_1") is not None, "the one that failed is out of the way"
+
+
+async def test_the_writers_connection_is_durable_and_checks_references(database: Database) -> None:
+    for connection in (database._reader, database._writer):
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    lying = Prepared(
+        insert(Base.metadata.tables["container_files"]), ["container_id", "file_id", "filename", "placed_at"]
+    )
+    with pytest.raises(RuleBroken, match="FOREIGN KEY"):
+        await database.write(
+            (lying, [{"container_id": "container_nowhere", "file_id": "f", "filename": "a", "placed_at": NOW}])
+        )
+
+
+async def test_both_ways_to_write_take_turns(database: Database) -> None:
+    async def slowly(number: int) -> None:
+        async with database.writing() as session:
+            await session.execute(text("INSERT INTO organizations VALUES (:id, 'x', 0)"), {"id": f"slow_{number}"})
+            await asyncio.sleep(0)
+
+    await asyncio.gather(
+        *(slowly(number) for number in range(20)),
+        *(database.write((ORGANIZATION, [organization(number)])) for number in range(20)),
+    )
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM organizations")) == 40
+
+
+async def test_a_cancelled_writer_ends_after_its_transaction(database: Database) -> None:
+    """By then it is known what is there, and nobody else is kept out."""
+    held = threading.Event()
+    database._thread.submit(held.wait)
+    writing = asyncio.create_task(database.write((ORGANIZATION, [organization(1)])))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        writing.cancel()
+        await asyncio.sleep(0)
+    assert not writing.done()
+    held.set()
+    await asyncio.wait([writing])
+    assert writing.cancelled()
+    assert database.one(NAMED, id="org_1") is not None
+    await database.write((ORGANIZATION, [organization(2)]))
+
+
+async def test_a_read_leaves_nothing_open(database: Database) -> None:
+    """An open one would keep the write-ahead log from being cleared, which then grows without end."""
+    await database.write((ORGANIZATION, [organization(number) for number in range(3)]))
+    everything = Prepared(select(OrganizationRow))
+    assert database.one(everything) is not None
+    async with database.reading() as session:
+        blocked, pages, cleared = (await session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))).one()
+    assert (blocked, pages, cleared) == (0, 0, 0)
 
 
 async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:

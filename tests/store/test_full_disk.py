@@ -22,6 +22,8 @@ async def fill(database: Database) -> None:
     async with database.reading() as session:
         pages = (await session.execute(text("PRAGMA page_count"))).scalar_one()
 
+    database._writer.execute(f"PRAGMA max_page_count = {pages}").close()
+
     @event.listens_for(database._engine.sync_engine, "checkout")
     def _(connection: Any, _record: object, _proxy: object) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages}").close()

@@ -5,12 +5,16 @@ The loop with real models and real containers is tested in tests/clients.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bathysphere.containers.container import Container
+from bathysphere.containers.container import Container, ForeignCell
 from bathysphere.containers.host import (
+    Cell,
+    CellEnded,
+    CellGone,
+    CellState,
     Command,
     EditorCommand,
     EditorFailed,
@@ -21,11 +25,12 @@ from bathysphere.containers.host import (
     HostStatus,
     OutputChunk,
     OutputFile,
+    ToolAnswer,
     Viewed,
 )
 from bathysphere.containers.recording import Actor, Recorder
 from bathysphere.models.base import SampleRequest
-from bathysphere.store.audit import Call
+from bathysphere.store.audit import Call, ProducedFile
 from bathysphere.wire.blocks import TextBlock, ToolUseBlock
 from bathysphere.wire.events import (
     ContentBlockDelta,
@@ -129,6 +134,19 @@ class TableHost:
             raise self.outcome
         return self.outcome
 
+    async def run_cell(self, container_id: str, cell_id: str, cell: Cell) -> CellState:
+        """A cell that calls nothing: its source is looked up as a command's."""
+        output = {"stdout": b"", "stderr": b""}
+        async for item in self.execute(container_id, Command("python", cell.source, cell.timeout_seconds)):
+            if isinstance(item, OutputChunk):
+                output[item.stream] += item.data
+            else:
+                return CellEnded(output["stdout"], output["stderr"], item)
+        raise AssertionError("execute ends with Finished")
+
+    async def answer_cell(self, container_id: str, cell_id: str, answers: Sequence[ToolAnswer]) -> CellState:
+        raise CellGone("no cell waits")
+
     async def create(self, container_id: str, engine: str | None = None) -> None:
         pass
 
@@ -157,7 +175,36 @@ class TableHost:
         pass
 
 
-def container(host: TableHost, stored: list[OutputFile] | None = None, calls: list[Call] | None = None) -> Container:
+class RememberedCells:
+    """Paused cells of one container, kept in memory; those in ``elsewhere`` wait in another one."""
+
+    def __init__(self, elsewhere: tuple[str, ...] = ()) -> None:
+        self.elsewhere = elsewhere
+        self.waited: set[str] = set()
+        self.kept: dict[str, tuple[ProducedFile, ...]] = {}
+
+    async def paused(self, cell_id: str) -> None:
+        self.waited.add(cell_id)
+
+    def known(self, cell_id: str) -> bool:
+        if cell_id in self.elsewhere:
+            raise ForeignCell(cell_id)
+        return cell_id in self.waited
+
+    def files(self, cell_id: str) -> tuple[ProducedFile, ...] | None:
+        return self.kept.get(cell_id)
+
+    async def ended(self, cell_id: str, files: tuple[ProducedFile, ...]) -> None:
+        if cell_id in self.waited:
+            self.kept[cell_id] = files
+
+
+def container(
+    host: TableHost,
+    stored: list[OutputFile] | None = None,
+    calls: list[Call] | None = None,
+    cells: RememberedCells | None = None,
+) -> Container:
     """A container of ``host``; the files and calls that it records end up in the lists."""
 
     async def store_output(file: OutputFile, content: Any) -> str:
@@ -168,7 +215,8 @@ def container(host: TableHost, stored: list[OutputFile] | None = None, calls: li
 
     record = [] if calls is None else calls
     recorder = Recorder("container_1", Actor("wrkspc_1"), record.append, lambda: None)
-    return Container("container_1", datetime(2026, 12, 1, tzinfo=UTC), host, store_output, recorder)
+    expires_at = datetime(2026, 12, 1, tzinfo=UTC)
+    return Container("container_1", expires_at, host, store_output, recorder, cells or RememberedCells())
 
 
 VIEWED = Viewed(file_type="text", content="a\nb", num_lines=2, start_line=1, total_lines=2)

@@ -78,12 +78,6 @@ def test_a_tool_type_that_is_no_text_is_refused(kind: Any) -> None:
         request(user("hi"), tools=[{"type": kind, "name": "x"}])
 
 
-def test_a_tool_for_code_alone_is_refused_and_not_called_directly() -> None:
-    tool = WEATHER_TOOL | {"allowed_callers": ["code_execution_20250825"]}
-    assert refused(user("hi"), tools=[BASH_TOOL, tool]).message.startswith("tools.1.allowed_callers")
-    check(request(user("hi"), tools=[BASH_TOOL, tool | {"allowed_callers": ["direct", "code_execution_20250825"]}]))
-
-
 def test_an_upload_needs_the_tool() -> None:
     upload = {"type": "container_upload", "file_id": "file_1"}
     check(request(user(upload)))

@@ -34,9 +34,8 @@ def create_app(services: Services) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
-    app.include_router(messages.router)
-    app.include_router(files.router)
-    for part in (containers, container_run, container_files, openapi):
+    # Looked through in this order for each request; where a model answers, the time for that is nothing.
+    for part in (container_run, containers, container_files, files, messages, openapi):
         app.include_router(part.router)
     app.add_api_route("/health", _health, methods=["GET"])
     app.add_middleware(

@@ -17,6 +17,12 @@ from bathysphere.wire.errors import AuthenticationFailed
 
 _HOW: Final = "Send a key of this server in the x-api-key header, or as Authorization: Bearer <key>."
 
+KEY_SCHEMES: Final = {
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+"""The ways to show a key, as OpenAPI describes them. Either will do."""
+
 
 async def authenticate(request: Request, storing: Storing) -> Identity:
     """Whose key the request carries. The answer, whatever it will be, names the organisation and workspace (WIRE j).
@@ -53,6 +59,13 @@ class ProtectedRoute(APIRoute):
     FastAPI reads and parses a request's body before it looks at the dependencies, so that with ``Caller`` alone
     strangers could have megabytes of JSON parsed, and be told what is wrong with them.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options["openapi_extra"] = {
+            "security": [{name: []} for name in KEY_SCHEMES],
+            **(options.get("openapi_extra") or {}),
+        }
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the key."""

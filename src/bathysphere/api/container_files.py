@@ -17,7 +17,7 @@ from bathysphere.api.acting import Acting
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.container_failures import as_answers
 from bathysphere.api.container_shapes import Written
-from bathysphere.api.containers import FAILURES, PREFIX, SHOWN_KEYS, ContainerId
+from bathysphere.api.containers import FAILURES, PREFIX, ContainerId
 from bathysphere.api.files import content_disposition
 from bathysphere.api.services import Serving
 from bathysphere.containers.host import HostError
@@ -25,9 +25,7 @@ from bathysphere.wire.errors import TooLarge
 
 _log = logging.getLogger(__name__)
 
-router = APIRouter(
-    prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES, dependencies=SHOWN_KEYS
-)
+router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES)
 
 STREAMED: Final = r"/bathysphere/v1/containers/[^/]+/files"
 """The paths, as a regular expression, whose bodies are not read whole."""

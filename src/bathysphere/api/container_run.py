@@ -15,7 +15,7 @@ from bathysphere.api.acting import Acting
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.container_failures import as_answers
 from bathysphere.api.container_shapes import RunEnd, RunOutput, RunRequest, RunResult, ended
-from bathysphere.api.containers import FAILURES, PREFIX, SHOWN_KEYS, ContainerId
+from bathysphere.api.containers import FAILURES, PREFIX, ContainerId
 from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.request_id import request_id
 from bathysphere.api.services import Serving
@@ -25,9 +25,7 @@ from bathysphere.containers.host import Command
 from bathysphere.host.operations import LARGEST_SOURCE
 from bathysphere.wire.errors import InvalidRequest
 
-router = APIRouter(
-    prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES, dependencies=SHOWN_KEYS
-)
+router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES)
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {

@@ -27,7 +27,7 @@ from bathysphere.turn.fold import fold
 from bathysphere.turn.loop import Turn
 from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
-from bathysphere.wire.events import MessageDelta, StreamEvent
+from bathysphere.wire.events import MessageDelta, MessageStart, StreamEvent
 from bathysphere.wire.message import Container as WireContainer
 from bathysphere.wire.requests import MessagesRequest
 
@@ -105,7 +105,7 @@ class _Opened:
         try:
             async with aclosing(events):
                 async for event in events:
-                    told = told or isinstance(event, MessageDelta)
+                    told = told or isinstance(event, MessageDelta) or _names_container(event)
                     yield event
         finally:
             if not told:
@@ -134,6 +134,11 @@ class _Opened:
         if self._container is None:
             return None
         return WireContainer(id=self._container.id, expires_at=self._container.expires_at)
+
+
+def _names_container(event: StreamEvent) -> bool:
+    """A message that is whole in its first event names its container there (WIRE d)."""
+    return isinstance(event, MessageStart) and event.message.container is not None
 
 
 def _uploads(body: MessagesRequest) -> Iterator[tuple[int, int, str]]:

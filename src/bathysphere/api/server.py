@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -129,6 +130,9 @@ def serve(
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
+            # What is there by now stays. Looked through for garbage again and again, it would stop every request.
+            gc.collect()
+            gc.freeze()
             await _Server(config, lambda: on_listening(services)).serve([bound])
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

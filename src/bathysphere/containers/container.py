@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
 from bathysphere.containers.host import (
+    Cell,
+    CellState,
+    CellWaits,
     Command,
     EditorCommand,
     EditorFailed,
@@ -18,6 +22,7 @@ from bathysphere.containers.host import (
     LeftOutFile,
     OutputChunk,
     OutputFile,
+    ToolAnswer,
 )
 from bathysphere.containers.recording import OpenCall, Recorder
 from bathysphere.store.audit import Action, ProducedFile
@@ -67,6 +72,26 @@ class Upload(Protocol):
         """Its exact size."""
 
 
+class PausedCells(Protocol):
+    """Remembers, over requests and restarts, where cells wait and which files came of them."""
+
+    async def paused(self, cell_id: str) -> None:
+        """A cell waits in this container. Raises DiskFull."""
+
+    def known(self, cell_id: str) -> bool:
+        """Whether the cell has waited in this container. Raises ForeignCell when it was in another one."""
+
+    def files(self, cell_id: str) -> tuple[ProducedFile, ...] | None:
+        """The files of a cell that has ended with some."""
+
+    async def ended(self, cell_id: str, files: tuple[ProducedFile, ...]) -> None:
+        """The cell has ended with files."""
+
+
+class ForeignCell(Exception):
+    """The cell waits in another container than the one that it was looked for in."""
+
+
 StoreOutput = Callable[[OutputFile, AsyncIterator[bytes]], Awaitable[str]]
 """Keeps a produced file and answers its ``file_...`` id; raises ApiError when it can't (storage quota)."""
 
@@ -77,13 +102,21 @@ class Container:
     """A container of a workspace, ready for use. Made by ``Containers``; lives as long as one request."""
 
     def __init__(
-        self, container_id: str, expires_at: datetime, host: Host, store_output: StoreOutput, recorder: Recorder
+        self,
+        container_id: str,
+        expires_at: datetime,
+        host: Host,
+        store_output: StoreOutput,
+        recorder: Recorder,
+        cells: PausedCells,
     ) -> None:
         self.id = container_id
         self.expires_at = expires_at
         self._host = host
         self._store_output = store_output
         self._recorder = recorder
+        self._cells = cells
+        self._recorded_calls: set[str] = set()
 
     async def stream(self, command: Command) -> AsyncGenerator[OutputChunk | CommandEnd, None]:
         """Run a command: its output as it comes, then one ``CommandEnd``; the files it produced are kept by then.
@@ -99,17 +132,20 @@ class Container:
                     else:
                         finished = item
             assert finished is not None, "Host.execute ends with Finished"
-            call.exit_code = finished.return_code
-            call.timed_out = finished.timed_out
-            call.cpu_seconds = finished.cpu_seconds
-            call.peak_memory_bytes = finished.peak_memory_bytes
-            call.written_bytes = finished.written_bytes
             end = await self._end(finished, call)
         yield end
 
-    async def _end(self, finished: Finished, call: OpenCall) -> CommandEnd:
+    async def _end(
+        self, finished: Finished, call: OpenCall, kept: tuple[ProducedFile, ...] | None = None
+    ) -> CommandEnd:
+        call.exit_code = finished.return_code
+        call.timed_out = finished.timed_out
+        call.cpu_seconds = finished.cpu_seconds
+        call.peak_memory_bytes = finished.peak_memory_bytes
+        call.written_bytes = finished.written_bytes
         notes = list(finished.notes)
-        for file in sorted(finished.files, key=lambda file: file.name):
+        call.files.extend(kept or ())
+        for file in [] if kept is not None else sorted(finished.files, key=lambda file: file.name):
             try:
                 file_id = await self._store_output(file, self._host.read_output(self.id, file.handle))
             except ApiError as error:
@@ -135,17 +171,49 @@ class Container:
 
     async def run(self, command: Command) -> CommandResult:
         """Run a command to its end and keep the files it produced. Raises HostError."""
-        stdout, stderr, end = await self.collect(command)
-        if end.notes:
-            stderr += ("\n" if stderr and not stderr.endswith("\n") else "") + "\n".join(end.notes) + "\n"
-        return CommandResult(
-            stdout=stdout,
-            stderr=stderr,
-            return_code=end.return_code,
-            timed_out=end.timed_out,
-            file_ids=tuple(file.id for file in end.files),
-            too_large=end.too_large,
-        )
+        return _result(*await self.collect(command))
+
+    async def run_cell(self, cell_id: str, cell: Cell) -> CellWaits | CommandResult:
+        """Run Python in the interpreter, until it waits for tools or ends. Raises as ``Host.run_cell``.
+
+        That it waits is known to the store when this returns, and so to whoever answers the calls.
+        """
+        with self._recorder.call("cell", cell.source) as call:
+            state = await self._cell_state(cell_id, await self._host.run_cell(self.id, cell_id, cell), call)
+        self._record_calls(state)
+        return state
+
+    async def answer_cell(self, cell_id: str, answers: Sequence[ToolAnswer]) -> CellWaits | CommandResult:
+        """Give a cell answers, and let it go on until it waits again or ends. Raises as ``Host.answer_cell``."""
+        for answer in answers:
+            with self._recorder.call("tool_answer", f"{answer.call_id}: {answer.text}") as call:
+                if answer.exception is not None:
+                    call.refused(f"{answer.exception}: {answer.text}")
+        with self._recorder.call("resume", cell_id) as call:
+            state = await self._cell_state(cell_id, await self._host.answer_cell(self.id, cell_id, answers), call)
+        self._record_calls(state)
+        return state
+
+    def has_cell(self, cell_id: str) -> bool:
+        """Whether the cell has waited for answers in this container. Raises ForeignCell when in another one."""
+        return self._cells.known(cell_id)
+
+    async def _cell_state(self, cell_id: str, state: CellState, call: OpenCall) -> CellWaits | CommandResult:
+        if isinstance(state, CellWaits):
+            await self._cells.paused(cell_id)
+            return state
+        kept = self._cells.files(cell_id)
+        end = await self._end(state.finished, call, kept)
+        if end.files and kept is None:
+            await self._cells.ended(cell_id, end.files)
+        return _result(state.stdout.decode("utf-8", "replace"), state.stderr.decode("utf-8", "replace"), end)
+
+    def _record_calls(self, state: CellWaits | CommandResult) -> None:
+        for made in state.calls if isinstance(state, CellWaits) else ():
+            if made.id not in self._recorded_calls:
+                self._recorded_calls.add(made.id)
+                with self._recorder.call("tool_call", f"{made.id}: {made.tool} {json.dumps(made.arguments)}"):
+                    pass
 
     async def collect(self, command: Command) -> tuple[str, str, CommandEnd]:
         """Run a command to its end: its standard output, its standard error, and how it ended. Raises HostError."""
@@ -189,6 +257,19 @@ class Container:
         with self._recorder.call("upload", path) as call:
             call.written_bytes = await self._host.write_path(self.id, path, content)
         return call.written_bytes
+
+
+def _result(stdout: str, stderr: str, end: CommandEnd) -> CommandResult:
+    if end.notes:
+        stderr += ("\n" if stderr and not stderr.endswith("\n") else "") + "\n".join(end.notes) + "\n"
+    return CommandResult(
+        stdout=stdout,
+        stderr=stderr,
+        return_code=end.return_code,
+        timed_out=end.timed_out,
+        file_ids=tuple(file.id for file in end.files),
+        too_large=end.too_large,
+    )
 
 
 def _left_out_note(left_out: LeftOutFile) -> str:

@@ -12,6 +12,7 @@ import anyio
 from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
 from bathysphere.containers.overview import Overview, overviews
+from bathysphere.containers.paused_cells import StoredPausedCells
 from bathysphere.containers.recording import Actor, Recorder, Records
 from bathysphere.settings import Settings
 from bathysphere.store import audit, files, workspaces
@@ -181,7 +182,8 @@ class Containers:
                 raise ServerError("it could not be stored") from error
             return file.id
 
-        return Container(row.id, row.expires_at, self._host, store_output, self._recorder(row.id, actor))
+        cells = StoredPausedCells(self._database, row.id)
+        return Container(row.id, row.expires_at, self._host, store_output, self._recorder(row.id, actor), cells)
 
     async def filenames(self, container_id: str | None) -> dict[str, str]:
         """The uploads that already lie in a container: file id to the name in ``$INPUT_DIR``."""

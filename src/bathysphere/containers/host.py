@@ -10,10 +10,15 @@ which they arrive.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
 
 from bathysphere.host.contract import (
+    Cell,
+    CellEnded,
+    CellGone,
+    CellState,
+    CellWaits,
     Command,
     Created,
     DiskFull,
@@ -25,6 +30,7 @@ from bathysphere.host.contract import (
     HostError,
     HostStatus,
     HostUnavailable,
+    InterpreterBusy,
     LeftOutFile,
     OutputChunk,
     OutputFile,
@@ -33,12 +39,20 @@ from bathysphere.host.contract import (
     PathRefused,
     Replaced,
     SandboxFailed,
+    ToolAnswer,
+    ToolCall,
+    ToolFunction,
     TooManySandboxes,
     UnknownContainer,
     Viewed,
 )
 
 __all__ = [
+    "Cell",
+    "CellEnded",
+    "CellGone",
+    "CellState",
+    "CellWaits",
     "Command",
     "Created",
     "DiskFull",
@@ -51,6 +65,7 @@ __all__ = [
     "HostStatus",
     "HostUnavailable",
     "HostedContainer",
+    "InterpreterBusy",
     "LeftOutFile",
     "OutputChunk",
     "OutputFile",
@@ -60,6 +75,9 @@ __all__ = [
     "Replaced",
     "SandboxFailed",
     "TooManySandboxes",
+    "ToolAnswer",
+    "ToolCall",
+    "ToolFunction",
     "UnknownContainer",
     "Viewed",
 ]
@@ -83,6 +101,23 @@ class Host(Protocol):
         """Run a command; its output as it comes, then one ``Finished``.
 
         Closing the iterator early kills the command. Raises UnknownContainer, SandboxFailed, TooManySandboxes.
+        """
+
+    async def run_cell(self, container_id: str, cell_id: str, cell: Cell) -> CellState:
+        """Run a cell in the container's interpreter, until it ends or waits for answers of its tools.
+
+        ``cell_id`` (letters, digits and ``_``) is the caller's name for it. Cancelling it interrupts the cell. Raises
+        InterpreterBusy while another cell waits, UnknownContainer, SandboxFailed, TooManySandboxes.
+        """
+
+    async def answer_cell(self, container_id: str, cell_id: str, answers: Sequence[ToolAnswer]) -> CellState:
+        """Give a waiting cell answers, and let it go on until it ends or waits again.
+
+        It goes on also when nobody waits here any more. A call is answered once: what is answered again is passed
+        over, so a request that is sent twice gets what it got at first, or what has come of it meanwhile. While
+        answers are missing, ``CellWaits`` names their calls. An id that is none of the cell's calls is a ValueError.
+        A call without an answer for ``sandbox.tool_seconds`` raises TimeoutError in the code. Raises CellGone,
+        UnknownContainer, SandboxFailed.
         """
 
     def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:

@@ -9,12 +9,17 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bathysphere.containers.connections import Connection, Connections
 from bathysphere.containers.host import (
+    Cell,
+    CellEnded,
+    CellState,
+    CellWaits,
     Command,
     EditorCommand,
     EditorFailed,
@@ -28,6 +33,8 @@ from bathysphere.containers.host import (
     OutputChunk,
     OutputFile,
     PathRefused,
+    ToolAnswer,
+    ToolCall,
 )
 from bathysphere.guest import frames
 from bathysphere.host import contract
@@ -198,6 +205,33 @@ class LocalHost:
                     yield OutputChunk(answer["stream"], payload)
                 else:
                     yield _finished(json.loads(payload))
+
+    async def run_cell(self, container_id: str, cell_id: str, cell: Cell) -> CellState:
+        """See Host."""
+        functions = [asdict(function) for function in cell.functions]
+        payload = json.dumps({"source": cell.source, "functions": functions}).encode()
+        header = {"op": "run_cell", "container": container_id, "cell": cell_id, "timeout_seconds": cell.timeout_seconds}
+        return await self._cell(header, payload)
+
+    async def answer_cell(self, container_id: str, cell_id: str, answers: Sequence[ToolAnswer]) -> CellState:
+        """See Host."""
+        payload = json.dumps([asdict(answer) for answer in answers]).encode()
+        return await self._cell({"op": "answer_cell", "container": container_id, "cell": cell_id}, payload)
+
+    async def _cell(self, header: dict[str, Any], payload: bytes) -> CellState:
+        output = {"stdout": b"", "stderr": b""}
+        state: CellState | None = None
+        async with self._request(header, payload) as connection:
+            async for answer, data in self._answers(connection):
+                if answer["type"] == "output":
+                    output[answer["stream"]] += data
+                elif answer["type"] == "waits":
+                    state = CellWaits(tuple(ToolCall(**call) for call in json.loads(data)))
+                else:
+                    state = CellEnded(output["stdout"], output["stderr"], _finished(json.loads(data)))
+        if state is None:
+            raise HostUnavailable("The host daemon does not keep to the protocol. Try again.")
+        return state
 
     async def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:
         """See Host."""

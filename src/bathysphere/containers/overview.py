@@ -10,10 +10,11 @@ from typing import Literal
 from bathysphere.containers.host import HostedContainer
 from bathysphere.store.containers import Container
 
-State = Literal["busy", "idle", "suspended", "full", "broken", "expired", "deleted"]
-"""``busy``: a call runs. ``idle``: it runs and waits. ``suspended``: its files wait on the disk, no process runs.
-``full``: its disk has no room left. ``broken``: its disk is damaged or lost. ``expired``: its time is over; the disk
-may still be there for the grace period. ``deleted``: it was deleted before its time."""
+State = Literal["busy", "waiting", "idle", "suspended", "full", "broken", "expired", "deleted"]
+"""``busy``: a call runs. ``waiting``: a cell waits for the results of tools. ``idle``: it runs and nobody calls it.
+``suspended``: its files wait on the disk, no process runs. ``full``: its disk has no room left. ``broken``: its disk
+is damaged or lost. ``expired``: its time is over; the disk may still be there for the grace period. ``deleted``: it
+was deleted before its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ def state_of(row: Container, hosted: HostedContainer | None, now: datetime) -> S
         return "suspended" if row.lost_at is None else "broken"
     if hosted.state == "broken":
         return "broken"
-    if hosted.state == "busy":
-        return "busy"
+    if hosted.state in ("busy", "waiting"):
+        return hosted.state
     return "full" if hosted.full else hosted.state
 
 

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-import anyio
-
 from bathysphere.containers.host import DiskFull, HostError, PathNotFound, PathRefused
 from bathysphere.store import audit
 from bathysphere.store.audit import Action, Call, Outcome, ProducedFile
@@ -84,15 +82,18 @@ class Records:
 
     async def flush(self) -> None:
         """Write what waits, so that whoever reads the store finds it. Raises DatabaseFull."""
+        # In a task of its own: a caller that is cancelled between the writing and the taking out of memory would
+        # have the records written twice.
+        await asyncio.shield(asyncio.create_task(self._flush()))
+
+    async def _flush(self) -> None:
         async with self._writing:
             while self._waiting:
                 batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
-                # Written and taken out of memory without a gap in which a cancellation could write them twice.
-                with anyio.CancelScope(shield=True):
-                    for call in await audit.append(self._database, batch):
-                        _log.error("a call of %s, which the store does not know, is not recorded", call.container_id)
-                    for _ in batch:
-                        self._waiting.popleft()
+                for call in await audit.append(self._database, batch):
+                    _log.error("a call of %s, which the store does not know, is not recorded", call.container_id)
+                for _ in batch:
+                    self._waiting.popleft()
 
     async def settle(self) -> None:
         """Write what waits if there is room for it: whoever reads gets what can be had."""
@@ -163,7 +164,7 @@ class Recorder:
             call.outcome, call.error = _ended_by(error)
             raise
         finally:
-            subject, length, digest = audit.subject_of(text, self._keep_text or action not in ("bash", "python"))
+            subject, length, digest = audit.subject_of(text, self._keep_text or action not in audit.CODE)
             self._append(
                 Call(
                     container_id=self._container_id,

@@ -1,6 +1,5 @@
 """Running one command: started, watched, ended, with what it wrote kept within bounds."""
 
-import errno
 import fcntl
 import os
 import select
@@ -8,9 +7,10 @@ import time
 
 from . import paths, processes
 from .frames import CHUNK
-from .lean import deque, signal
+from .lean import deque
 from .outputs import Outputs
 from .programs import CannotStart, program
+from .spawning import STDIN, OomScore, end_everything, reap, spawn
 
 READ = 64 * 1024
 """Bytes read from a pipe at once: as much as one holds by default."""
@@ -30,9 +30,6 @@ BACKGROUND_PIPES = 64
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# Python ignores these for itself; a command must start with every signal as the system has it.
-_DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGTERM]
 
 
 class Kept:
@@ -98,13 +95,14 @@ class Command:
         outputs: Outputs,
         output_bytes: int,
         max_processes: int,
-        oom_score: int | None,
+        oom_score: OomScore,
+        idle: int | None,
         send: "Callable[[str, bytes], None]",
     ) -> None:
         """Start it.
 
-        ``timeout`` is in seconds, ``max_processes`` the container's limit, ``oom_score`` the open
-        /proc/self/oom_score_adj. Raises CannotStart.
+        ``timeout`` is in seconds, ``max_processes`` the container's limit, ``idle`` a process that has run nothing
+        of the user's. Raises CannotStart.
         """
         self._send = send
         self._oom_score = oom_score
@@ -113,7 +111,7 @@ class Command:
         self._killed = False
         reap()
         before = processes.present()
-        outputs.begin(alone=not before)
+        outputs.begin(alone=not before.keys() - {idle})
         self.notes = outputs.notes
         self._survivors = processes.identities(before)
         # A command that cannot start anything is of no use, so some room is kept for each. What has ended and was
@@ -125,7 +123,8 @@ class Command:
         self._started = time.monotonic()
         self.deadline = self._started + timeout
         environment = {**environment, "INPUT_DIR": paths.INPUT, "OUTPUT_DIR": outputs.directory}
-        self._enter_home()
+        if not paths.enter_home():
+            self.notes.append(f"{paths.HOME} could not be entered; the command ran in /.")
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         source_file = None
         try:
@@ -146,61 +145,18 @@ class Command:
         for stream in self.streams:
             os.set_blocking(stream.descriptor, False)
 
-    def _enter_home(self) -> None:
-        """The command inherits the guest's working directory."""
-        for attempt in range(2):
-            try:
-                paths.ensure_directory(paths.HOME)
-                os.chdir(paths.HOME)
-                return
-            except OSError as error:
-                if attempt == 0 and error.errno == errno.EACCES:
-                    os.chmod(paths.HOME, 0o700)  # the user took it from themselves
-        os.chdir("/")
-        self.notes.append(f"{paths.HOME} could not be entered; the command ran in /.")
-
     def _spawn(self, argv: list[str], environment: dict[str, str], pipes: list[int], source: int | None) -> int:
-        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, pipes[0], 1),
-            (os.POSIX_SPAWN_DUP2, pipes[1], 2),
-        ]
+        actions = [STDIN, (os.POSIX_SPAWN_DUP2, pipes[0], 1), (os.POSIX_SPAWN_DUP2, pipes[1], 2)]
         if source is not None:
             actions.append((os.POSIX_SPAWN_DUP2, source, 3))
-        for last in (False, False, True):
-            # When memory runs out, a command is to be chosen, never the guest. A command inherits the score.
-            self._score(b"1000")
-            try:
-                return os.posix_spawn(
-                    argv[0], argv, environment, file_actions=actions, setsid=True, setsigmask=[],
-                    setsigdef=_DEFAULT_SIGNALS,
-                )  # fmt: skip
-            except OSError as error:
-                if last or error.errno not in (errno.EAGAIN, errno.ENOMEM):
-                    raise CannotStart(f"{argv[0]} could not be started: {error.strerror}\n") from error
-                self._end_leftovers()
-            finally:
-                self._score(b"0")
-        raise AssertionError
+        return spawn(argv, environment, actions, self._oom_score, self._end_leftovers)
 
     def _end_leftovers(self) -> None:
-        processes.kill_all()
-        deadline = time.monotonic() + 5
-        while processes.present() and time.monotonic() < deadline:
-            time.sleep(0.005)
-            reap()
+        end_everything()
         self._survivors = set()
         note = "Processes left running by earlier commands filled the process limit and were ended."
         if note not in self.notes:
             self.notes.append(note)
-
-    def _score(self, value: bytes) -> None:
-        if self._oom_score is not None:
-            try:
-                os.write(self._oom_score, value)
-            except OSError:
-                os.close(self._oom_score)
-                self._oom_score = None
 
     def readable(self, stream: Stream) -> bool:
         """Take what a stream holds; False when it has ended."""
@@ -288,19 +244,6 @@ class Command:
             time.monotonic() - self._started,
             any(stream.kept.dropped for stream in self.streams),
         )
-
-
-def reap() -> dict[int, int]:
-    """Take leave of every child that ended: its id -> its wait status."""
-    ended: dict[int, int] = {}
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return ended
-        if pid == 0:
-            return ended
-        ended[pid] = status
 
 
 def _capacity(descriptor: int) -> int:

@@ -54,8 +54,9 @@ def parse_header(text: bytes) -> dict[str, object]:
 class Decoder:
     """Frames out of bytes that arrive in pieces of any size."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_payload: int = MAX_PAYLOAD) -> None:
         self._buffer = bytearray()
+        self._max_payload = max_payload
 
     def feed(self, data: bytes) -> list[tuple[dict[str, object], bytes]]:
         """The frames that are complete now, in order. Raises FrameError; the decoder is then spent."""
@@ -63,7 +64,7 @@ class Decoder:
         buffer += data
         complete = []
         while len(buffer) >= LENGTHS.size:
-            header, payload = lengths(bytes(buffer[: LENGTHS.size]))
+            header, payload = lengths(bytes(buffer[: LENGTHS.size]), self._max_payload)
             start = LENGTHS.size + header
             if len(buffer) < start + payload:
                 break

@@ -13,22 +13,26 @@ import sys
 import time
 
 from . import frames
-from .commands import BACKGROUND_PIPES, READ, Command, Stream, reap
+from .commands import BACKGROUND_PIPES, READ, Command, Stream
 from .failures import Failure, of_os_error
 from .files import Placing
 from .json_text import dumps, loads
 from .lean import deque, prctl, signal
 from .outputs import Outputs
 from .programs import CannotStart
+from .spawning import INTERRUPT, OomScore, reap
 
 # The typing module would make up a tenth of the time to start.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .cells import Cells
     from .transfer import Transfer
 
 _PR_SET_DUMPABLE = 4
+
+CELL_OPS = ("cell", "answer", "prepare", "save")
 
 _LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
 
@@ -39,7 +43,7 @@ class Guest:
     def __init__(self, wire_in: int, wire_out: int, oom_score: int | None) -> None:
         self._in = wire_in
         self._out = wire_out
-        self._oom_score = oom_score
+        self._oom_score = OomScore(oom_score)
         self._decoder = frames.Decoder()
         self._outgoing: deque[memoryview] = deque()
         self._poll = select.epoll(flags=select.EPOLL_CLOEXEC)
@@ -49,8 +53,10 @@ class Guest:
         self._command_id = 0
         self._placing: Placing | None = None
         self._transfer: Transfer | None = None
+        self._cells: Cells | None = None
         self._environment: dict[str, str] = {}
-        self._outputs = Outputs(0, 0)
+        self._outputs = self._last_outputs = Outputs(0, 0)
+        self._captured = (0, 0)
         self._output_bytes = 0
         self._max_processes = 0
         self._limits: list[tuple[int, int]] = []
@@ -59,6 +65,7 @@ class Guest:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         # A handler for an interrupt would let any program in the sandbox send one to its process 1.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(INTERRUPT, signal.SIG_IGN)  # an interpreter that starts inherits that
         os.set_blocking(wire_in, False)
         os.set_blocking(wire_out, False)
         self._poll.register(wire_in, select.EPOLLIN)
@@ -67,18 +74,27 @@ class Guest:
     def run(self) -> None:
         """Serve until the host closes the wire."""
         while True:
-            timeout = -1.0 if self._command is None else max(0.0, self._command.due() - time.monotonic())
-            for descriptor, _events in self._poll.poll(timeout):
+            for descriptor, _events in self._poll.poll(self._seconds_to_wait()):
                 if descriptor == self._in:
                     self._hear()
                 elif descriptor == self._out:
                     self._speak()
                 elif descriptor == self._wakeup:
                     self._children()
+                elif self._cells is not None and descriptor in self._cells:
+                    self._cells.ready(descriptor)
                 else:
                     self._read_stream(descriptor)
             if self._command is not None:
                 self._command.attend()
+            if self._cells is not None:
+                self._cells.attend()
+
+    def _seconds_to_wait(self) -> float:
+        due = [] if self._command is None else [self._command.due()]
+        if self._cells is not None and (cell_due := self._cells.due()) is not None:
+            due.append(cell_due)
+        return max(0.0, min(due) - time.monotonic()) if due else -1.0
 
     # The wire
 
@@ -117,6 +133,8 @@ class Guest:
             if header["op"] == "cancel":
                 if self._command is not None and self._command_id == number:
                     self._command.kill()
+                elif self._cells is not None:
+                    self._cells.cancel(number)
                 return
             if header["op"] != "start" and _limits() != self._limits:
                 # Any program of the same user can do that, and what it lowered nobody here can raise again.
@@ -125,6 +143,10 @@ class Guest:
                 self._end()
             if header["op"] == "execute":
                 self._execute(number, header, payload)
+                return
+            if header["op"] in CELL_OPS:
+                if self._cells_of(header["op"]).answer(number, header, payload):
+                    self._send({"type": "reply", "id": number})
                 return
             answer, data = self._carry_out(header, payload)
             self._send({"type": "reply", "id": number, **answer}, data)
@@ -138,7 +160,7 @@ class Guest:
 
     def _give_up(self, number: int, op: str, failure: Failure) -> None:
         self._refuse(number, failure)
-        if op == "execute" and failure.code == "failed":
+        if op in ("execute", "cell") and failure.code == "failed":
             self._end()  # a guest that can start nothing would refuse every call; the host starts another
 
     def _end(self) -> None:
@@ -156,12 +178,14 @@ class Guest:
         if op == "start":
             self._start(header)
         elif op == "read":
-            return {}, self._outputs.read(header["handle"], header["offset"], header["length"])
+            held = self._outputs
+            if self._cells is not None and self._cells.outputs.holds(header["handle"]):
+                held = self._cells.outputs
+            return {}, held.read(header["handle"], header["offset"], header["length"])
         elif op == "edit":
             from .editor import edit  # noqa: PLC0415  (not needed before the first edit: a faster start)
 
-            environment = {**self._environment, "OUTPUT_DIR": self._outputs.directory}
-            return {}, dumps(edit(loads(payload), environment))
+            return {}, dumps(edit(loads(payload), self._expansions()))
         elif op == "place":
             self._abort_placing()
             self._placing = Placing(header["filename"], header["size"])
@@ -177,8 +201,7 @@ class Guest:
 
             if self._transfer is None:
                 self._transfer = Transfer()
-            environment = {**self._environment, "OUTPUT_DIR": self._outputs.directory}
-            return {}, self._transfer.answer(header, payload, environment)
+            return {}, self._transfer.answer(header, payload, self._expansions())
         else:
             raise Failure("bad_request", f"{op} is not possible here")
         return {}, b""
@@ -187,7 +210,8 @@ class Guest:
         self._environment = {**header["environment"], "INPUT_DIR": "/files/input"}
         self._output_bytes = header["output_bytes"]
         self._max_processes = header["processes"]
-        self._outputs = Outputs(header["captured_files"], header["captured_file_bytes"])
+        self._captured = (header["captured_files"], header["captured_file_bytes"])
+        self._outputs = self._last_outputs = Outputs(*self._captured)
         for name, value in header["rlimits"].items():
             kind = getattr(resource, f"RLIMIT_{name}")
             resource.setrlimit(kind, (value, value))
@@ -203,6 +227,23 @@ class Guest:
             self._placing.abort()
             self._placing = None
 
+    def _expansions(self) -> dict[str, str]:
+        """What stands for variables in a path: $OUTPUT_DIR is that of the last call."""
+        return {**self._environment, "OUTPUT_DIR": self._last_outputs.directory}
+
+    # Cells
+
+    def _cells_of(self, op: str) -> Cells:
+        if self._cells is None:
+            from .cells import Cells  # noqa: PLC0415  (as the editor)
+
+            outputs = Outputs(*self._captured)
+            self._cells = Cells(self._poll, self._send, outputs, self._environment, self._output_bytes, self._oom_score)
+        if op == "cell" and self._cells.cell is None:
+            self._outputs.release()
+            self._last_outputs = self._cells.outputs
+        return self._cells
+
     # Commands
 
     def _execute(self, number: int, header: dict[str, Any], payload: bytes) -> None:
@@ -210,6 +251,9 @@ class Guest:
             self._send({"type": "output", "id": number, "stream": stream}, data)
 
         started = time.monotonic()
+        self._last_outputs = self._outputs
+        if self._cells is not None and self._cells.cell is None:
+            self._cells.outputs.release()
         try:
             command = Command(
                 header["language"],
@@ -220,6 +264,7 @@ class Guest:
                 output_bytes=self._output_bytes,
                 max_processes=self._max_processes,
                 oom_score=self._oom_score,
+                idle=None if self._cells is None else self._cells.idle,
                 send=send,
             )
         except CannotStart as error:
@@ -277,6 +322,8 @@ class Guest:
         self, number: int, code: int, seconds: float, command: Command | None = None, truncated: bool = False
     ) -> None:
         produced = self._outputs.collect()
+        if self._cells is not None and self._cells.cell is not None:
+            self._cells.outputs.leave_to(self._outputs)
         report = {
             "return_code": code,
             "timed_out": command is not None and command.timed_out,

@@ -91,6 +91,16 @@ def _files(directory: int) -> tuple[list[tuple[str, os.stat_result]], bool]:
     return found, True
 
 
+def _stamps_at_home() -> dict[str, Stamp] | None:
+    """The files at the top level of the working directory; None when they are not all known."""
+    home = _open(paths.HOME)
+    if home is None:
+        return None
+    found, complete = _files(home)
+    os.close(home)
+    return {name: _stamp(info) for name, info in found} if complete else None
+
+
 class Outputs:
     """The output directory of the running call, and the files held open from the last one."""
 
@@ -114,13 +124,7 @@ class Outputs:
         # One that nothing was put into is as good as new: a call that writes nothing leaves the disk as it is.
         if not alone or self.directory == paths.OUTPUT or not _as_new(self.directory):
             self._make_directory()
-        self._before = None
-        home = _open(paths.HOME)
-        if home is not None:
-            found, complete = _files(home)
-            os.close(home)
-            if complete:
-                self._before = {name: _stamp(info) for name, info in found}
+        self._before = _stamps_at_home()
 
     def prepare(self) -> None:
         """Make the first call's directory before it comes: on most disks that takes longer than starting a command."""
@@ -135,6 +139,27 @@ class Outputs:
         except OSError as error:
             # A full disk must not keep anyone from the command that makes room.
             self.notes.append(f"$OUTPUT_DIR could not be made for this call: {error.strerror}.")
+
+    def leave_to(self, other: "Outputs") -> None:
+        """What another call produced in the working directory, which has just ended, is none of this call's."""
+        if self._before is None:
+            return
+        now = _stamps_at_home()
+        if now is None or other._before is None:
+            self._before = now
+            return
+        for name in now.keys() | other._before.keys():
+            stamp = now.get(name)
+            if stamp == other._before.get(name):
+                continue
+            if stamp is None:
+                self._before.pop(name, None)
+            else:
+                self._before[name] = stamp
+
+    def holds(self, handle: str) -> bool:
+        """Whether a file can be read by this handle."""
+        return handle in self._held
 
     def collect(self) -> dict[str, object]:
         """End a call: ``files`` as [handle, name, size], ``left_out`` as [name, size, reason, in output directory]."""

@@ -1,5 +1,6 @@
 """Where things are in a container, and how a path that a model wrote is read."""
 
+import errno
 import os
 import stat
 
@@ -58,3 +59,17 @@ def ensure_directory(path: str) -> None:
     except FileNotFoundError:
         pass
     os.makedirs(path)
+
+
+def enter_home() -> bool:
+    """Make the home directory the working directory, which programs inherit; False when that is / instead."""
+    for attempt in range(2):
+        try:
+            ensure_directory(HOME)
+            os.chdir(HOME)
+            return True
+        except OSError as error:
+            if attempt == 0 and error.errno == errno.EACCES:
+                os.chmod(HOME, 0o700)  # the user took it from themselves
+    os.chdir("/")
+    return False

@@ -47,8 +47,10 @@ def identities(processes: dict[int, Seen]) -> set[Identity]:
     return {(pid, process[0]) for pid, process in processes.items()}
 
 
-def kill_since(survivors: set[Identity]) -> bool:
+def kill_since(survivors: set[Identity], childless: int = 0) -> bool:
     """Kill every process but those in ``survivors`` and their descendants. True when those had to be killed too.
+
+    ``childless`` is a survivor of which that is no descendant.
 
     A process that left its group, its session or its parent is found as well, because all of the sandbox is
     looked at. Whatever forks faster than it can be found is ended by killing everything, which is one step.
@@ -57,7 +59,10 @@ def kill_since(survivors: set[Identity]) -> bool:
         for _ in range(ROUNDS):
             processes = running()
             kept: set[int] = {pid for pid, process in processes.items() if (pid, process[0]) in survivors}
-            while more := {pid for pid, process in processes.items() if process[1] in kept} - kept:
+            while (
+                more := {pid for pid, process in processes.items() if process[1] in kept and process[1] != childless}
+                - kept
+            ):
                 kept |= more
             doomed = processes.keys() - kept
             if not doomed:

@@ -69,10 +69,10 @@ def program(language: str, source: bytes) -> tuple[list[str], int | None]:
     Raises CannotStart.
     """
     if language == "python":
-        return [_find("python3"), "-c", _PYTHON], _memory_file(source)
+        return [find("python3"), "-c", _PYTHON], _memory_file(source)
     if b"\0" in source:
         raise CannotStart("bash: the command holds a NUL character, which no command can; remove it\n")
-    bash = _find("bash")
+    bash = find("bash")
     if len(source) <= LARGEST_ARGUMENT:
         return [bash, "-c", os.fsdecode(source)], None
     return [bash, "-c", _LONG_BASH], _memory_file(source)
@@ -87,7 +87,8 @@ def _memory_file(data: bytes) -> int:
     return descriptor
 
 
-def _find(name: str) -> str:
+def find(name: str) -> str:
+    """The path of a program of the image. Raises CannotStart."""
     for directory in PROGRAMS:
         path = f"{directory}/{name}"
         try:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,8 +45,16 @@ class PathRefused(HostError):
     """What lies at this path cannot be read or written: no regular file, no right to it, too large."""
 
 
+class InterpreterBusy(HostError):
+    """A cell of another request waits in the container's interpreter for its tools' answers; says until when."""
+
+
+class CellGone(HostError):
+    """The cell is not there any more: the interpreter that held it has ended. Files are kept, variables are not."""
+
+
 class OutputGone(HostError):
-    """The output handle is not (or no longer) valid: outputs live until the next ``execute`` of the container."""
+    """The output handle is not (or no longer) valid: outputs live until the container's next command or cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,71 @@ class Finished:
     """Bytes that the call made the system write to disks, where it counts them per container."""
 
 
+@dataclass(frozen=True, slots=True)
+class ToolFunction:
+    """A client's tool as an async function of the interpreter (WIRE h.2).
+
+    ``parameters`` are the names of its schema's properties in their order, ``documentation`` is its docstring.
+    """
+
+    name: str
+    parameters: tuple[str, ...] = ()
+    documentation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Python for the container's interpreter, whose variables stay.
+
+    Only ``functions`` can be called from it. ``timeout_seconds`` is wall time in which it runs: waiting for answers
+    of tools does not count.
+    """
+
+    source: str
+    timeout_seconds: float
+    functions: tuple[ToolFunction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that code in the container made. It may name any tool and carry any arguments: code can forge it.
+
+    ``id`` is the host's own, letters and digits.
+    """
+
+    id: str
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What a call gives to the code that made it: ``text``, or an exception with ``text`` as its message."""
+
+    call_id: str
+    text: str
+    exception: Literal["NameError", "RuntimeError", "TimeoutError", "TypeError", "ValueError"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellWaits:
+    """The cell waits for answers to these calls, at least one. Its processes stay as they are until then."""
+
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CellEnded:
+    """The cell has ended; ``stdout`` and ``stderr`` are already bounded."""
+
+    stdout: bytes
+    stderr: bytes
+    finished: Finished
+
+
+CellState = CellWaits | CellEnded
+
+
 class EditorCommand(BaseModel):
     """A validated call of the text editor (WIRE a.2). Paths may hold ``$INPUT_DIR`` and friends, and ``~``;
 
@@ -176,13 +249,14 @@ EditorOutcome = Viewed | Created | Replaced | EditorFailed
 class HostedContainer:
     """A container as its host knows it.
 
-    ``state``: a call runs (``busy``), it runs and waits (``idle``), only its disk is there (``suspended``), or its
+    ``state``: a call runs (``busy``), a cell waits for its tools' answers (``waiting``), it runs and nobody calls
+    (``idle``), only its disk is there (``suspended``), or its
     disk cannot be used (``broken``). ``full``: the disk has no room left. ``disk_bytes``: what of the disk is in
     use, None where that is not known at once. ``age_seconds``: since the disk was made.
     """
 
     id: str
-    state: Literal["busy", "idle", "suspended", "broken"]
+    state: Literal["busy", "waiting", "idle", "suspended", "broken"]
     full: bool
     disk_bytes: int | None
     age_seconds: float

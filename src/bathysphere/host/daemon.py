@@ -106,7 +106,7 @@ class Daemon:
             except OSError:
                 log.exception("an idle sandbox could not be put to rest")
             now = time.monotonic()
-            if self._servers or self._requests:
+            if self._servers or self._requests or self._fleet.waiting:
                 self._last_needed = now
             elif now - self._last_needed >= self._configuration.host.linger_seconds:
                 log.info("no server for %g seconds", now - self._last_needed)

@@ -12,10 +12,19 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
+from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
-from bathysphere.host.contract import DiskFull, HostedContainer, SandboxFailed, TooManySandboxes, UnknownContainer
+from bathysphere.host.contract import (
+    DiskFull,
+    HostedContainer,
+    InterpreterBusy,
+    SandboxFailed,
+    TooManySandboxes,
+    UnknownContainer,
+)
 from bathysphere.host.disks.base import Disk, DiskError, Disks
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError, SandboxSpec
@@ -31,7 +40,7 @@ SHARED_MEMORY_BYTES = 1024 * 1024 * 1024
 """Size of /dev/shm and of /run; what lies there counts as memory."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Resident:
     """A container that runs or that somebody calls."""
 
@@ -42,17 +51,26 @@ class Resident:
     group: Group | None = None
     disk: Disk | None = None
     """Attached for as long as there is a sandbox."""
+    held: HeldCell | None = None
+    """The last cell of this sandbox; gone with it."""
     kills: int = 0
     """Processes that were killed for want of memory in earlier calls."""
     callers: int = 0
     """Who holds the lock or waits for it."""
     last_used: float = field(default_factory=time.monotonic)
     deleted: bool = False
+    prepared: bool = False
+    """Whether its interpreter was started ahead of the first cell."""
 
     @property
     def alive(self) -> bool:
         """Whether its sandbox runs."""
         return self.sandbox is not None and self.sandbox.alive
+
+    @property
+    def waits(self) -> bool:
+        """Whether a cell in it waits for answers: its processes must not be ended until it has them."""
+        return self.held is not None and self.held.waits
 
 
 class Fleet:
@@ -82,14 +100,14 @@ class Fleet:
         self._closing = False
         self._wanting = 0
         """Who is looking for room at this moment; the pool takes none meanwhile."""
-        self._pool = WarmPool(0, self._start_ahead, self._undo)
+        self._pool = WarmPool(0, self._start_ahead, self._prepare, self._undo)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
         for container_id in self._disks.ids():
             if container_id.startswith(PREFIX):
                 await self._disks.delete(container_id)
-        self._pool = WarmPool(self._settings.pool, self._start_ahead, self._undo)
+        self._pool = WarmPool(self._settings.pool, self._start_ahead, self._prepare, self._undo)
         self._pool.fill()
 
     async def _start_ahead(self) -> Resident | None:
@@ -106,6 +124,16 @@ class Fleet:
             await asyncio.shield(self._undo(resident))
             raise
         return resident
+
+    async def _prepare(self, resident: Resident) -> None:
+        """Have the interpreter of a pooled sandbox started, with the modules imported that cells begin with."""
+        resident.prepared = True
+        if resident.sandbox is None or not self._settings.preload:
+            return
+        try:
+            await resident.sandbox.prepare_interpreter(self._settings.preload)
+        except (GuestError, GuestRefusal) as error:
+            log.warning("the interpreter of a sandbox could not be started ahead: %s", error)
 
     def _adopt(self, resident: Resident) -> bool:
         """Give a container that has no disk one from the pool, with the sandbox on it. False when there is none."""
@@ -227,6 +255,29 @@ class Fleet:
             await self._end(resident)
             raise _failure(error) from error
 
+    def held(self, container_id: str) -> HeldCell | None:
+        """The last cell of a container whose sandbox still runs. Raises UnknownContainer."""
+        if not self._disks.exists(container_id):
+            raise _unknown(container_id)
+        resident = self._residents.get(container_id)
+        return resident.held if resident is not None and resident.alive else None
+
+    def hold(self, container_id: str, cell: HeldCell) -> None:
+        """Keep a cell that is about to run, within ``turn``. Raises InterpreterBusy."""
+        resident = self._residents[container_id]
+        if resident.held is not None and resident.waits:
+            until = datetime.fromtimestamp(resident.held.waits_until, UTC)
+            raise InterpreterBusy(
+                "The container's Python interpreter waits for the results of tools that an earlier cell has called, "
+                f"until {until:%H:%M:%S} UTC at the latest. Give it these, or use another container."
+            )
+        resident.held = cell
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a cell waits for answers in any container."""
+        return any(resident.waits for resident in self._residents.values())
+
     def written_bytes(self, container_id: str) -> int | None:
         """Bytes written so far to the disk of a running container; None where that is not counted for it alone."""
         resident = self._residents.get(container_id)
@@ -247,9 +298,11 @@ class Fleet:
 
     def _hosted(self, container_id: str) -> HostedContainer:
         resident = self._residents.get(container_id)
-        state: Literal["busy", "idle", "suspended", "broken"] = "suspended"
+        state: Literal["busy", "waiting", "idle", "suspended", "broken"] = "suspended"
         if resident is not None and resident.callers:
             state = "busy"
+        elif resident is not None and resident.waits:
+            state = "waiting"
         elif resident is not None and resident.sandbox is not None:
             state = "idle"
         elif self._disks.trouble(container_id) is not None:
@@ -274,6 +327,12 @@ class Fleet:
             async with self._visit(new_id):
                 if self._disks.exists(new_id):
                     raise SandboxFailed(f"There is a container {new_id} already; nothing was copied.")
+                if resident.waits:
+                    raise InterpreterBusy(
+                        "A cell in the container waits for the results of tools, and would be lost with its processes. "
+                        "Nothing was copied. Give it these first."
+                    )
+                await self._save(resident)
                 await self._end(resident)
                 try:
                     self._engines.copy(container_id, new_id)
@@ -370,6 +429,9 @@ class Fleet:
         sandbox, resident.sandbox = resident.sandbox, None
         group, resident.group = resident.group, None
         disk, resident.disk = resident.disk, None
+        held, resident.held = resident.held, None
+        if held is not None:
+            held.close()
         if sandbox is not None:
             await asyncio.shield(self._part(sandbox, group, disk))
 
@@ -388,7 +450,7 @@ class Fleet:
 
     async def _make_room_now(self) -> None:
         while self._occupied >= self._settings.max_sandboxes:
-            idle = [r for r in self._residents.values() if r.sandbox is not None and r.callers == 0]
+            idle = [r for r in self._residents.values() if r.sandbox is not None and r.callers == 0 and not r.waits]
             if await self._pool.give_way():
                 continue
             if not idle:
@@ -402,8 +464,21 @@ class Fleet:
         """End a sandbox that nobody uses; its disk stays."""
         last_used = resident.last_used
         async with self._visit(resident.container_id) as visited:
+            if visited.waits:
+                return
+            await self._save(visited)
             await self._end(visited)
         resident.last_used = last_used
+
+    async def _save(self, resident: Resident) -> None:
+        """Have the interpreter's variables on the disk, as far as that goes, before the sandbox is ended."""
+        if resident.sandbox is None or resident.held is None or resident.waits or not resident.alive:
+            return
+        try:
+            await resident.sandbox.save_interpreter()
+            await self._make_safe(resident)
+        except (GuestError, GuestRefusal, DiskFull, SandboxFailed) as error:
+            log.warning("%s: the variables of its interpreter are not saved: %s", resident.container_id, error)
 
     async def rest(self, container_id: str) -> None:
         """End a container's sandbox once nobody is in a call; its disk stays. No error when it does not run."""
@@ -415,7 +490,8 @@ class Fleet:
         """End the sandboxes that were idle for long enough."""
         limit = time.monotonic() - self._settings.idle_seconds
         for resident in list(self._residents.values()):
-            if resident.callers == 0 and resident.sandbox is not None and resident.last_used < limit:
+            idle = resident.callers == 0 and not resident.waits and resident.last_used < limit
+            if idle and resident.sandbox is not None:
                 await self._rest(resident)
 
     async def close(self) -> None:

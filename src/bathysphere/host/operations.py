@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bathysphere.guest import frames
-from bathysphere.guest.outputs import printable
 from bathysphere.host import transfers
+from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import Group
 from bathysphere.host.connection import FrameError, queue_frame, read_frame, write_frame
 from bathysphere.host.contract import (
+    Cell,
+    CellGone,
     Command,
     DiskFull,
     EditorCommand,
@@ -25,9 +28,12 @@ from bathysphere.host.contract import (
     PathNotFound,
     PathRefused,
     SandboxFailed,
+    ToolAnswer,
+    ToolFunction,
 )
 from bathysphere.host.fleet import Fleet
-from bathysphere.host.sandbox import GuestError, GuestRefusal, Report, Sandbox, json_bytes, printable_text
+from bathysphere.host.reports import Measured, valid_filename
+from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox, json_bytes
 from bathysphere.host.transfers import CLIENT_SECONDS
 from bathysphere.host.warm_pool import PREFIX
 from bathysphere.settings import SandboxLimits
@@ -36,6 +42,9 @@ PARTING_SECONDS = 5.0
 """How long a client that was refused may go on sending."""
 
 LARGEST_SOURCE = 1024 * 1024
+
+LARGEST_CELL = 8 * 1024 * 1024
+"""Bytes of a cell's source with the functions that it may call."""
 
 LONGEST_PATH = 4095
 """Characters of a path; the guest counts its bytes."""
@@ -58,25 +67,31 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    op: Literal["create", "delete", "fork", "execute", "read_output", "edit", "place", "read_path", "write_path"]
+    op: Literal[
+        "create", "delete", "fork", "execute", "run_cell", "answer_cell", "read_output", "edit", "place", "read_path",
+        "write_path",
+    ]  # fmt: skip
     container: _ContainerId
     engine: Annotated[str, Field(max_length=64)] = ""
     new_container: _ContainerId = "new"
     language: Literal["bash", "python"] = "bash"
     timeout_seconds: Annotated[float, Field(gt=0, le=86400)] = 1.0
+    cell: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{0,128}$")] = ""
     handle: Annotated[str, Field(max_length=64)] = ""
     filename: Annotated[str, Field(max_length=255)] = ""
     path: Annotated[str, Field(max_length=LONGEST_PATH)] = ""
     size: Annotated[int, Field(ge=0)] = 0
 
 
+class _GivenCell(BaseModel):
+    source: str
+    functions: tuple[ToolFunction, ...] = ()
+
+
+_ANSWERS = TypeAdapter(tuple[ToolAnswer, ...])
+
 OUTCOME: TypeAdapter[EditorOutcome] = TypeAdapter(Annotated[EditorOutcome, Field(discriminator="kind")])
 """Reads the JSON of an editor's outcome."""
-
-
-def valid_filename(name: str) -> bool:
-    """Whether an uploaded file may have this name in the container."""
-    return printable(name) and "/" not in name and name not in (".", "..")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,10 @@ class Call:
             await self.fleet.fork(request.container, request.new_container)
         elif request.op == "execute":
             await self._execute()
+        elif request.op == "run_cell":
+            await self._run_cell()
+        elif request.op == "answer_cell":
+            await self._answer_cell()
         else:
             async with self._turn() as (sandbox, _group):
                 if request.op == "read_output":
@@ -128,29 +147,76 @@ class Call:
         if len(self.payload) > LARGEST_SOURCE:
             raise ValueError(f"The source has more than {LARGEST_SOURCE} bytes.")
         command = Command(self.request.language, self.payload.decode(), self.request.timeout_seconds)
+        async with self._watched() as gone, self._turn() as (sandbox, group):
+            if gone.is_set():
+                return
+            measured = self._measure(group)
+            report = await sandbox.execute(command, gone, self._output, self.limits.output_bytes)
+            finished = measured.finish(report)
+            if report.timed_out:
+                finished["notes"].append(
+                    "The time limit was reached and every process that the command had started was killed."
+                )
+        self._tell_finished(measured.settle(finished))
+
+    async def _run_cell(self) -> None:
+        if len(self.payload) > LARGEST_CELL:
+            raise ValueError(f"The cell has more than {LARGEST_CELL} bytes, with the documentation of its functions.")
+        given = _GivenCell.model_validate_json(self.payload)
+        cell = Cell(given.source, self.request.timeout_seconds, given.functions)
+        async with self._watched() as gone, self._turn() as (sandbox, group):
+            if gone.is_set():
+                return
+            late = functools.partial(_time_out, self.fleet, self.request.container)
+            held = HeldCell(self.request.cell, self.limits, self._measure(group), late)
+            self.fleet.hold(self.request.container, held)
+            await held.run(sandbox, cell, gone)
+        self._tell_cell(held)
+
+    async def _answer_cell(self) -> None:
+        """Goes on to its end when the client has left: it may ask again for what has come of it."""
+        held = self.fleet.held(self.request.container)
+        if held is None or held.id != self.request.cell:
+            raise CellGone(
+                "The cell is not in its container any more: the processes there have ended meanwhile. Files are kept, "
+                "variables are not."
+            )
+        answers = _ANSWERS.validate_json(self.payload)
+        async with self._turn() as (sandbox, _group):
+            if self.fleet.held(self.request.container) is not held:
+                raise CellGone("The cell ended with the processes of its container. Files are kept, variables are not.")
+            await held.answer(sandbox, answers)
+        self._tell_cell(held)
+
+    def _measure(self, group: Group | None) -> Measured:
+        container_id = self.request.container
+        written, full = self.fleet.written_bytes, self.fleet.full
+        return Measured(self.limits, group, lambda: written(container_id), lambda: full(container_id))
+
+    def _tell_cell(self, held: HeldCell) -> None:
+        if held.finished is None:
+            queue_frame(self.writer, {"type": "waits"}, json_bytes([asdict(call) for call in held.calls]))
+            return
+        for stream, data in held.output.items():
+            if data:
+                queue_frame(self.writer, {"type": "output", "stream": stream}, bytes(data))
+        self._tell_finished(held.measured.settle(held.finished))
+
+    def _tell_finished(self, finished: dict[str, Any]) -> None:
+        # Not waited for: together with the last frame it is one thing to send, and to wake up for.
+        queue_frame(self.writer, {"type": "finished"}, json_bytes(finished))
+
+    @contextlib.asynccontextmanager
+    async def _watched(self) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when the client leaves."""
         gone = asyncio.Event()
         watch = asyncio.create_task(_watch(self.reader, gone))
         try:
-            async with self._turn() as (sandbox, group):
-                if gone.is_set():
-                    return
-                before = group.usage() if group else None
-                written = self.fleet.written_bytes(self.request.container)
-                if group:
-                    group.reset_peak()
-                report = await sandbox.execute(command, gone, self._output, self.limits.output_bytes)
-                finished = _finished(report, self.limits, group, before)
-                if self.fleet.full(self.request.container):
-                    finished["notes"].append(f"The disk limit of {_size(self.limits.disk_bytes)} was reached.")
+            yield gone
         finally:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch  # it gives the reader free, which a refusal still needs
-        # Now that the turn is over, all of it has arrived on the disk.
-        total = self.fleet.written_bytes(self.request.container)
-        finished["written_bytes"] = None if written is None or total is None else max(0, total - written)
-        # Not waited for: together with the last frame it is one thing to send, and to wake up for.
-        queue_frame(self.writer, {"type": "finished"}, json_bytes(finished))
 
     def _output(self, stream: str, data: bytes) -> None:
         # Bounded by what is kept of a command's output, so nobody has to wait here for a slow client.
@@ -175,6 +241,16 @@ class Call:
         request = self.request
         check_filename(request.filename)
         await sandbox.place(request.filename, request.size, _content(self.reader, request.size))
+
+
+async def _time_out(fleet: Fleet, container_id: str) -> None:
+    """Let a container's cell go on without the answers that did not come."""
+    held = fleet.held(container_id)
+    if held is None:
+        return
+    async with fleet.turn(container_id) as (sandbox, _group):
+        if fleet.held(container_id) is held:
+            await held.time_out(sandbox)
 
 
 def check_filename(name: str) -> None:
@@ -230,6 +306,7 @@ async def _watch(reader: asyncio.StreamReader, gone: asyncio.Event) -> None:
 def _error_of(refusal: GuestRefusal) -> HostError:
     kinds: dict[str, type[HostError]] = {
         "disk_full": DiskFull,
+        "cell_gone": CellGone,
         "output_gone": OutputGone,
         "path_not_found": PathNotFound,
         "path_refused": PathRefused,
@@ -249,62 +326,3 @@ async def _content(reader: asyncio.StreamReader, size: int) -> AsyncIterator[byt
             raise ValueError("the file is not as long as announced")
         missing -= len(data)
         yield data
-
-
-def _finished(report: Report, limits: SandboxLimits, group: Group | None, before: Any) -> dict[str, Any]:
-    """The report for the client, with what the system says about the call."""
-    notes = [printable_text(note) for note in report.notes]
-    cpu: float | None = None
-    peak: int | None = None
-    if group is not None and before is not None:
-        after = group.usage()
-        peak = after.peak_memory_bytes
-        if after.cpu_seconds is not None and before.cpu_seconds is not None:
-            cpu = max(0.0, after.cpu_seconds - before.cpu_seconds)
-        if after.memory_kills > before.memory_kills:
-            notes.append(f"The memory limit of {_size(limits.memory_bytes)} was reached and a process was killed.")
-        if after.process_refusals > before.process_refusals:
-            notes.append(f"The limit of {limits.processes} processes was reached and no more could be started.")
-    if report.timed_out:
-        notes.append("The time limit was reached and every process that the command had started was killed.")
-    if report.left_out_more:
-        notes.append(f"{report.left_out_more} further files are not returned.")
-    # Checked once more here: a guest that was taken over could send names that would harm a terminal.
-    files = [entry for entry in report.files if valid_filename(entry[1]) and entry[2] <= limits.captured_file_bytes]
-    kept, left_out = _within(files[: limits.captured_files], limits.captured_bytes)
-    return {
-        "return_code": report.return_code,
-        "timed_out": report.timed_out,
-        "duration_seconds": report.duration_seconds,
-        "truncated": report.truncated,
-        "files": kept,
-        "left_out": [(printable_text(name), *rest) for name, *rest in report.left_out] + left_out,
-        "notes": notes,
-        "cpu_seconds": cpu,
-        "peak_memory_bytes": peak,
-    }
-
-
-def _within(
-    files: list[tuple[str, str, int]], room: int
-) -> tuple[list[tuple[str, str, int]], list[tuple[str, int, str, bool]]]:
-    """The files that fit into ``room`` bytes together, and the others as left out.
-
-    Their lengths count, whatever they take in the container: a file that is one hole would be stored in full.
-    """
-    kept = []
-    left_out = []
-    for handle, name, size in files:
-        if size <= room:
-            room -= size
-            kept.append((handle, name, size))
-        else:
-            left_out.append((name, size, "too_much", False))
-    return kept, left_out
-
-
-def _size(count: int) -> str:
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count} bytes"

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bathysphere.guest import frames
+from bathysphere.guest import bounds, frames
+from bathysphere.guest.arguments import DEEPEST, Unfit, check_value
 from bathysphere.host.connection import FrameError, closes_by_number, read_frame, write_frame
-from bathysphere.host.contract import Command
+from bathysphere.host.contract import Cell, Command, ToolAnswer
 from bathysphere.host.engines.base import RunningSandbox
 from bathysphere.settings import SandboxLimits
 
@@ -29,9 +30,6 @@ ANSWER_SECONDS = 60.0
 
 GRACE_SECONDS = 15.0
 """How long after a command's time limit a guest may take to end it."""
-
-_OUTPUT_PAYLOAD = 1024 * 1024
-_REPORT_PAYLOAD = 1024 * 1024
 
 
 class GuestError(Exception):
@@ -72,10 +70,22 @@ class Report(_Strict):
     left_out_more: _Size
 
 
+class GuestCall(_Strict):
+    """A call of a tool that code in the sandbox made; ``number`` is the guest's own."""
+
+    number: Annotated[int, Field(ge=0, le=1 << 31)]
+    tool: Annotated[str, Field(min_length=1, max_length=200)]
+    arguments: dict[str, Any]
+
+
+class _Waits(_Strict):
+    calls: Annotated[list[GuestCall], Field(max_length=bounds.OPEN_CALLS)]
+
+
 class _Refusal(_Strict):
     type: Literal["failed"]
     id: int
-    code: Literal["disk_full", "output_gone", "path_not_found", "path_refused", "bad_request", "failed"]
+    code: Literal["disk_full", "cell_gone", "output_gone", "path_not_found", "path_refused", "bad_request", "failed"]
     message: Annotated[str, Field(max_length=4000)]
 
 
@@ -202,34 +212,105 @@ class Sandbox:
 
         Raises GuestError and GuestRefusal.
         """
-        self._number += 1
-        self._sizes = {}
         header = {"op": "execute", "language": command.language, "timeout": command.timeout_seconds}
-        deadline = time.monotonic() + command.timeout_seconds + GRACE_SECONDS
+        source = command.source.encode(errors="replace")
+        seconds = command.timeout_seconds + GRACE_SECONDS
+        self._sizes = {}
+        kind, data = await self._work(header, source, seconds, gone, output, output_bytes)
+        if kind != "finished":
+            raise GuestError("the guest does not keep to the protocol")
+        return self._reported(data)
+
+    async def run_cell(
+        self, cell: Cell, gone: asyncio.Event, output: Callable[[str, bytes], None], output_bytes: int
+    ) -> Report | list[GuestCall]:
+        """Run a cell until it ends, or waits for answers to the calls it has made.
+
+        ``output`` is called at its end only. Raises GuestError and GuestRefusal.
+        """
+        functions = [asdict(function) for function in cell.functions]
+        asked = json_bytes({"source": cell.source, "functions": functions})
+        seconds = cell.timeout_seconds + GRACE_SECONDS
+        header = {"op": "cell", "timeout": cell.timeout_seconds}
+        self._sizes = {}
+        return self._reached(*await self._work(header, asked, seconds, gone, output, output_bytes))
+
+    async def answer_cell(
+        self,
+        answers: Sequence[tuple[int, ToolAnswer]],
+        seconds: float,
+        output: Callable[[str, bytes], None],
+        output_bytes: int,
+    ) -> Report | list[GuestCall]:
+        """Give the calls of these numbers their answers; then as ``run_cell``, within ``seconds`` of running."""
+        given = [{"number": number, "text": answer.text, "exception": answer.exception} for number, answer in answers]
+        asked = json_bytes({"answers": given})
+        never = asyncio.Event()
+        self._sizes = {}
+        return self._reached(
+            *await self._work({"op": "answer"}, asked, seconds + GRACE_SECONDS, never, output, output_bytes)
+        )
+
+    async def prepare_interpreter(self, modules: Sequence[str]) -> None:
+        """Have the interpreter started in the background, with these imported. Raises GuestError and GuestRefusal."""
+        await self._ask({"op": "prepare"}, json_bytes({"modules": modules}))
+
+    async def save_interpreter(self) -> None:
+        """Have the interpreter's variables written to the disk. Raises GuestError and GuestRefusal."""
+        await self._ask({"op": "save"}, max_payload=frames.MAX_PAYLOAD)
+
+    async def _work(
+        self,
+        header: dict[str, Any],
+        payload: bytes,
+        seconds: float,
+        gone: asyncio.Event,
+        output: Callable[[str, bytes], None],
+        output_bytes: int,
+    ) -> tuple[str, bytes]:
+        """Ask for something that writes output, and give how it stopped: the last answer's type and payload."""
+        self._number += 1
         # Both streams with the line about what was left out.
         room = 2 * (output_bytes + 200)
         cancel = asyncio.create_task(self._cancel_when(gone))
         try:
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
-                await self._send({**header, "id": self._number}, command.source.encode(errors="replace"))
+            async with asyncio.timeout(seconds):
+                await self._send({**header, "id": self._number}, payload)
                 while True:
-                    answer, data = await self._hear(max(_OUTPUT_PAYLOAD, _REPORT_PAYLOAD))
-                    if answer.get("type") == "output" and answer.get("stream") in ("stdout", "stderr"):
+                    answer, data = await self._hear(frames.MAX_PAYLOAD)
+                    kind = answer.get("type")
+                    if kind == "output" and answer.get("stream") in ("stdout", "stderr"):
                         # Without data it would cost nothing of the room, and could go on for ever.
                         room -= len(data)
                         if room < 0 or not data:
                             raise GuestError("the guest sends more output than agreed")
                         output(answer["stream"], data)
-                    elif answer.get("type") == "finished":
-                        report = _report(data)
-                        self._sizes = {handle: size for handle, _name, size in report.files}
-                        return report
+                    elif kind in ("finished", "waits"):
+                        return kind, data
                     else:
                         raise GuestError("the guest does not keep to the protocol")
         except TimeoutError as error:
             raise GuestError("the guest did not end a command whose time was over") from error
         finally:
             cancel.cancel()
+
+    def _reported(self, data: bytes) -> Report:
+        try:
+            report = Report.model_validate_json(data)
+        except ValidationError as error:
+            raise GuestError("the guest does not keep to the protocol") from error
+        self._sizes = {handle: size for handle, _name, size in report.files}
+        return report
+
+    def _reached(self, kind: str, data: bytes) -> Report | list[GuestCall]:
+        if kind == "finished":
+            return self._reported(data)
+        try:
+            said = json.loads(data)
+            check_value(said, DEEPEST + 4)
+            return _Waits.model_validate(said).calls
+        except (ValueError, RecursionError, Unfit) as error:
+            raise GuestError("the guest does not keep to the protocol") from error
 
     async def _cancel_when(self, gone: asyncio.Event) -> None:
         await gone.wait()
@@ -321,13 +402,6 @@ class Sandbox:
         await self.running.kill()
         self._listening.close()
         self.running.close()
-
-
-def _report(data: bytes) -> Report:
-    try:
-        return Report.model_validate_json(data)
-    except ValidationError as error:
-        raise GuestError("the guest does not keep to the protocol") from error
 
 
 def printable_text(text: str) -> str:

@@ -93,12 +93,15 @@ def _copy_guest(target: Path) -> None:
     """A copy lasts when the package is upgraded under a running daemon, and is readable for every user."""
     target.mkdir(mode=0o755, exist_ok=True)
     target.chmod(0o755)
-    for source in sorted(_GUEST.glob("*.py")):
-        copy = target / source.name
+    for source in sorted(_GUEST.rglob("*.py")):
+        inside = source.relative_to(_GUEST)
+        copy = target / inside
+        copy.parent.mkdir(mode=0o755, exist_ok=True)
+        copy.parent.chmod(0o755)
         copy.write_bytes(source.read_bytes())
         copy.chmod(0o644)
         # Spares the image's python the compiling at every start if it is of our version; else it compiles.
         py_compile.compile(
-            str(copy), dfile=f"/guest/{source.name}", doraise=True,
+            str(copy), dfile=f"/guest/{inside}", doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )  # fmt: skip

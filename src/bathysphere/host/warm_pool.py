@@ -24,6 +24,9 @@ REST_SECONDS = 0.05
 RETRY_SECONDS = 10.0
 """After one could not be started."""
 
+QUIET_SECONDS = 1.0
+"""After the last one was made or taken: then those that are there are prepared, which takes the processor's time."""
+
 
 class Pooled(Protocol):
     """What a pool holds."""
@@ -31,6 +34,10 @@ class Pooled(Protocol):
     @property
     def alive(self) -> bool:
         """Whether it can still be used."""
+
+    @property
+    def prepared(self) -> bool:
+        """Whether all is done for it that can be done ahead."""
 
 
 P = TypeVar("P", bound=Pooled)
@@ -43,11 +50,16 @@ class WarmPool(Generic[P]):
         self,
         size: int,
         make: Callable[[], Coroutine[Any, Any, P | None]],
+        prepare: Callable[[P], Coroutine[Any, Any, None]],
         end: Callable[[P], Coroutine[Any, Any, None]],
     ) -> None:
-        """``make`` gives None when there is no room; ``end`` leaves nothing of one behind."""
+        """``make`` gives None when there is no room; ``prepare`` marks one as prepared, whatever comes of it;
+
+        ``end`` leaves nothing of one behind.
+        """
         self._size = size
         self._make = make
+        self._prepare = prepare
         self._end = end
         self._ready: deque[P] = deque()
         self._filling: asyncio.Task[None] | None = None
@@ -63,17 +75,25 @@ class WarmPool(Generic[P]):
             self._filling = asyncio.create_task(self._fill())
 
     async def _fill(self) -> None:
-        while len(self._ready) < self._size:
-            await asyncio.sleep(REST_SECONDS)
-            try:
-                made = await self._make()
-            except Exception as error:
-                log.warning("no sandbox could be started ahead: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
+        while True:
+            if len(self._ready) < self._size:
+                await asyncio.sleep(REST_SECONDS)
+                try:
+                    made = await self._make()
+                except Exception as error:
+                    log.warning("no sandbox could be started ahead: %s", error)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                if made is None:
+                    return
+                self._ready.append(made)
                 continue
-            if made is None:
+            there = list(self._ready)
+            if all(one.prepared for one in there):
                 return
-            self._ready.append(made)
+            await asyncio.sleep(QUIET_SECONDS)
+            if there == list(self._ready):
+                await self._prepare(next(one for one in there if not one.prepared))
 
     def take(self) -> P | None:
         """One of them, if there is one; another is begun."""

@@ -10,6 +10,9 @@ from bathysphere.wire.errors import InvalidRequest
 
 Chat = dict[str, Any]
 
+_LONGEST_DESCRIPTION: Final = 1024
+"""Characters of a tool's description that the official API takes; longer ones are told in the system message."""
+
 _PASSED_PARAMETERS: Final = ("temperature", "top_p")
 # Most servers ignore these for models without reasoning; those of the official API refuse them there.
 _EFFORTS: Final = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
@@ -21,9 +24,12 @@ def chat_request(request: SampleRequest, model: str, *, official: bool) -> Chat:
     ``official`` is for api.openai.com, which takes ``max_completion_tokens`` only; others may know only
     ``max_tokens``. Raises InvalidRequest for content that this protocol cannot carry.
     """
+    system, tools = (
+        _long_descriptions_apart(request.system, request.tools) if official else (request.system, request.tools)
+    )
     body: Chat = {
         "model": model,
-        "messages": chat_messages(request.system, request.messages),
+        "messages": chat_messages(system, request.messages),
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_completion_tokens" if official else "max_tokens": max(1, request.max_tokens),
@@ -46,15 +52,30 @@ def chat_request(request: SampleRequest, model: str, *, official: bool) -> Chat:
             "type": "json_schema",
             "json_schema": {"name": "answer", "schema": schema["schema"], "strict": True},
         }
-    body |= _tools(request)
+    body |= _tools(tools, request.tool_choice or {})
     return body
 
 
-def _tools(request: SampleRequest) -> Chat:
-    choice = request.tool_choice or {}
-    if not request.tools:
+def _long_descriptions_apart(
+    system: list[dict[str, Any]], tools: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    told = [*system]
+    shown = []
+    for tool in tools:
+        described = str(tool.get("description") or "")
+        if len(described) > _LONGEST_DESCRIPTION:
+            told.append({"type": "text", "text": f"The tool {tool.get('name')}:\n\n{described}"})
+            end = " ... (The system message describes this tool in full.)"
+            shown.append({**tool, "description": described[: _LONGEST_DESCRIPTION - len(end)] + end})
+        else:
+            shown.append(tool)
+    return told, shown
+
+
+def _tools(tools: list[dict[str, Any]], choice: dict[str, Any]) -> Chat:
+    if not tools:
         return {}
-    body: Chat = {"tools": [_tool(index, tool) for index, tool in enumerate(request.tools)]}
+    body: Chat = {"tools": [_tool(index, tool) for index, tool in enumerate(tools)]}
     match choice.get("type"):
         case "any":
             body["tool_choice"] = "required"

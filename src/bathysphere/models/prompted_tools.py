@@ -34,6 +34,8 @@ def tools_text(tools: list[dict[str, Any]], choice: dict[str, Any] | None) -> st
         lines.append("To run a shell command, write it in a block that begins with ```bash and ends with ```.")
     if "python" in fences:
         lines.append("To run Python code, write it in a block that begins with ```python and ends with ```.")
+    # With tools that code may call, the description says which functions there are.
+    lines += [str(tool["description"]) for tool in tools if tool.get("name") == "code_execution" and _told(tool)]
     covered = {fence.name for fence in fences.values()}
     if others := [tool for tool in tools if tool.get("name") not in covered]:
         lines.append(
@@ -50,6 +52,10 @@ def tools_text(tools: list[dict[str, Any]], choice: dict[str, Any] | None) -> st
         case "tool":
             lines.append(f"You must use {(choice or {}).get('name')} now.")
     return "\n".join(lines)
+
+
+def _told(tool: dict[str, Any]) -> bool:
+    return "async def " in str(tool.get("description"))
 
 
 def _call_text(block: dict[str, Any]) -> str:

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, func, insert, select, update
 
-from bathysphere.store.database import Database
-from bathysphere.store.schema import ContainerCallRow, ContainerRow
+from bathysphere.store.database import Database, RuleBroken
+from bathysphere.store.prepared import Prepared
+from bathysphere.store.schema import Base, ContainerCallRow, ContainerRow
 
 Action = Literal[
     "create", "fork", "bash", "python", "view", "create_file", "str_replace", "place", "upload", "download", "delete",
-    "expire",
+    "expire", "cell", "resume", "tool_call", "tool_answer",
 ]  # fmt: skip
-"""``view``, ``create_file`` and ``str_replace`` are the editor's; ``place`` brings a file of the Files API."""
+"""``view``, ``create_file`` and ``str_replace`` are the editor's; ``place`` brings a file of the Files API.
+
+A ``cell`` is Python for the interpreter; each time its tools have answered it goes on, a ``resume``. Their durations
+are those in which it ran. In between stand the calls that it made (``tool_call``) and what they were answered."""
+
+CODE: Final[frozenset[Action]] = frozenset(("bash", "python", "cell", "tool_call", "tool_answer"))
+"""Actions whose subject is what a model or a client wrote, and not a path."""
 
 Outcome = Literal["finished", "refused", "failed", "cancelled"]
 """``finished``: it ran to its end, whatever its exit code. ``refused``: the container or its programs would not have
@@ -71,6 +77,15 @@ class Call:
     number: int = field(default=0, compare=False)
 
 
+_COLUMNS: Final = tuple(column.name for column in fields(Call) if column.name != "number")
+_INSERT: Final = Prepared(insert(Base.metadata.tables[ContainerCallRow.__tablename__]), _COLUMNS)
+_USED: Final = Prepared(
+    update(Base.metadata.tables[ContainerRow.__tablename__])
+    .where(ContainerRow.id == bindparam("container"), ContainerRow.last_used_at < bindparam("moment"))
+    .values(last_used_at=bindparam("moment"))
+)
+
+
 def subject_of(text: str, keep: bool = True) -> tuple[str | None, int, str]:
     """A command's or path's text as it is recorded, its length in bytes, and its SHA-256 in hexadecimal.
 
@@ -92,15 +107,11 @@ async def append(database: Database, calls: Iterable[Call]) -> list[Call]:
     if not calls:
         return []
     try:
-        async with database.writing() as session:
-            await session.execute(insert(ContainerCallRow), [_values(call) for call in calls])
-            for container_id, moment in _last_uses(calls).items():
-                await session.execute(
-                    update(ContainerRow)
-                    .where(ContainerRow.id == container_id, ContainerRow.last_used_at < moment)
-                    .values(last_used_at=moment)
-                )
-    except IntegrityError:
+        await database.write(
+            (_INSERT, [_values(call) for call in calls]),
+            (_USED, [{"container": container, "moment": moment} for container, moment in _last_uses(calls).items()]),
+        )
+    except RuleBroken:
         if len(calls) == 1:
             return calls
         return [unknown for call in calls for unknown in await append(database, [call])]
@@ -161,9 +172,8 @@ def _last_uses(calls: Iterable[Call]) -> dict[str, datetime]:
 
 
 def _values(call: Call) -> dict[str, Any]:
-    values = asdict(call)
-    del values["number"]
-    values["files"] = [asdict(file) for file in call.files]
+    values = {name: getattr(call, name) for name in _COLUMNS}
+    values["files"] = [{"id": file.id, "name": file.name, "size_bytes": file.size_bytes} for file in call.files]
     values["error"] = None if call.error is None else _printable(call.error[:_ERROR_CHARACTERS])
     return values
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, insert, literal, select, tuple_, update
+from sqlalchemy import String, bindparam, delete, insert, literal, select, tuple_, update
 
 from bathysphere.store.database import Database
-from bathysphere.store.schema import ContainerFileRow, ContainerRow
+from bathysphere.store.prepared import Prepared
+from bathysphere.store.schema import Base, ContainerFileRow, ContainerRow
 from bathysphere.store.timestamps import Moment
 from bathysphere.wire.ids import new_id
 
 # A statement may have some 32 000 variables.
 _IDS: Final = 10_000
-
-_BY_ID: Final = select(ContainerRow.__table__).where(ContainerRow.id == bindparam("container_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,22 @@ class Container:
     def expired(self, now: datetime) -> bool:
         """Whether it can no longer be used (WIRE c.6)."""
         return self.deleted_at is not None or self.expires_at <= now
+
+
+_BY_ID: Final = Prepared(select(ContainerRow.__table__).where(ContainerRow.id == bindparam("container_id")))
+_COLUMNS: Final = tuple(column.name for column in fields(Container))
+_INSERT: Final = Prepared(insert(Base.metadata.tables[ContainerRow.__tablename__]), _COLUMNS)
+_INSERT_LYING: Final = Prepared(
+    insert(Base.metadata.tables[ContainerFileRow.__tablename__]).from_select(
+        ["container_id", "file_id", "filename", "placed_at"],
+        select(
+            bindparam("copy_id", type_=String()),
+            ContainerFileRow.file_id,
+            ContainerFileRow.filename,
+            bindparam("now", type_=Moment()),
+        ).where(ContainerFileRow.container_id == bindparam("origin_id")),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +83,10 @@ async def create(
 ) -> Container:
     """A new container that lasts for ``lifetime`` from now on. A copy has the uploads of its origin in it too.
 
-    ``deleted``: it could not be made, and is known for the record of that only.
+    ``deleted``: it could not be made, and is known for the record of that only. Raises DatabaseFull.
     """
     now = now or datetime.now(UTC)
-    row = ContainerRow(
+    made = Container(
         id=container_id or new_id("container"),
         workspace_id=workspace_id,
         created_at=now,
@@ -80,18 +95,9 @@ async def create(
         deleted_at=now if deleted else None,
         forked_from=forked_from,
     )
-    async with database.writing() as session:
-        session.add(row)
-        if forked_from is not None:
-            await session.flush()
-            lying = select(literal(row.id), ContainerFileRow.file_id, ContainerFileRow.filename, literal(now, Moment()))
-            await session.execute(
-                insert(ContainerFileRow).from_select(
-                    ["container_id", "file_id", "filename", "placed_at"],
-                    lying.where(ContainerFileRow.container_id == forked_from),
-                )
-            )
-    return _container(row)
+    lying = [] if forked_from is None else [{"copy_id": made.id, "origin_id": forked_from, "now": now}]
+    await database.write((_INSERT, [{name: getattr(made, name) for name in _COLUMNS}]), (_INSERT_LYING, lying))
+    return made
 
 
 async def get(database: Database, workspace_id: str, container_id: str) -> Container | None:
@@ -219,7 +225,7 @@ async def record_placed(
             )
 
 
-def _container(row: ContainerRow | Row[*tuple[Any, ...]]) -> Container:
+def _container(row: ContainerRow | Any) -> Container:
     return Container(
         id=row.id,
         workspace_id=row.workspace_id,

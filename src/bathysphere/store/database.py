@@ -10,7 +10,8 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +21,16 @@ import alembic.config
 import alembic.util
 import anyio
 import anyio.to_thread
-from sqlalchemy import URL, Connection, Engine, Row, Select, StaticPool, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from bathysphere.store.prepared import Prepared
 
 _BUSY_SECONDS: Final = 30
 # The second is what a full disk looks like where the write-ahead log's index cannot grow.
 _FULL: Final = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE))
+_FULL_DISK: Final = "The disk of the data directory is full; make room on it."
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 DATABASE_FILE: Final = "bathysphere.sqlite3"
 
@@ -39,14 +43,20 @@ class DatabaseFull(DatabaseError):
     """The disk has no room for what was to be written; nothing of it was."""
 
 
+class RuleBroken(DatabaseError):
+    """What was to be written breaks a rule of the schema, such as a reference to a row that is not there."""
+
+
 class Database:
     """An open database. Safe to share between all tasks of one event loop, and the file between processes."""
 
-    def __init__(self, engine: AsyncEngine, at_once: Engine, data: Path) -> None:
+    def __init__(self, engine: AsyncEngine, reader: sqlite3.Connection, writer: sqlite3.Connection, data: Path) -> None:
         self.data = data
         self._engine = engine
-        self._at_once = at_once
         self._writing = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._reader = reader
+        self._writer = writer
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         # SQLite lets one writer in at a time and makes the others poll. Our own tasks queue here instead.
         self._write_lock = asyncio.Lock()
 
@@ -61,23 +71,63 @@ class Database:
         await anyio.to_thread.run_sync(_prepare, data, path)
         engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
         _speak_sqlite(engine.sync_engine)
-        at_once = create_engine(URL.create("sqlite", database=str(path)), poolclass=StaticPool)
-        _set_up(at_once)  # a single statement that reads is a transaction by itself
-        return cls(engine, at_once, data)
+        return cls(engine, _connection(path), _connection(path), data)
 
     async def close(self) -> None:
         """Close every connection."""
-        self._at_once.dispose()
+        self._thread.shutdown()
+        self._writer.close()
+        self._reader.close()
         await self._engine.dispose()
 
-    def one(self, query: Select[*tuple[Any, ...]], **parameters: object) -> Row[*tuple[Any, ...]] | None:
+    def one(self, query: Prepared, **values: object) -> Any | None:
         """The first row, read at once on the event loop: for a single row by an indexed column, and nothing else.
 
-        ``query`` is made once, with a ``bindparam`` for each of ``parameters``: to put it together takes longer than
-        to carry it out, the way through a thread takes longer still, and every request begins with two such reads.
+        The way through a thread takes ten times as long as such a read, and every request begins with two.
         """
-        with self._at_once.connect() as connection:
-            return connection.execute(query, parameters).first()
+        return query.first(self._reader, values)
+
+    async def write(self, *steps: tuple[Prepared, Iterable[Mapping[str, object]]]) -> None:
+        """Carry out statements, each for all of its values, in one transaction: committed, durably, or undone.
+
+        It is as ``writing`` for what needs no answer from the database, at a fraction of the cost. When the task is
+        cancelled it ends only after the transaction, which by then is most likely committed.
+
+        Raises DatabaseFull and RuleBroken.
+        """
+        async with self._write_lock:
+            work = asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, steps)
+            cancelled: asyncio.CancelledError | None = None
+            with anyio.CancelScope(shield=True):
+                while not work.done():
+                    try:
+                        await asyncio.wait((work,))
+                    except asyncio.CancelledError as error:
+                        cancelled = error
+            failure = work.exception()
+            if cancelled is not None:
+                raise cancelled
+            if failure is not None:
+                raise failure
+
+    def _carry_out(self, steps: Iterable[tuple[Prepared, Iterable[Mapping[str, object]]]]) -> None:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                for statement, many in steps:
+                    statement.each(self._writer, many)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                # Some failures, as that of a full disk, have ended the transaction already.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        except sqlite3.IntegrityError as error:
+            raise RuleBroken(f"The database refuses what was to be written: {error}.") from error
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode in _FULL:
+                raise DatabaseFull(_FULL_DISK) from error
+            raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -100,7 +150,7 @@ class Database:
                         yield session
                 except OperationalError as error:
                     if getattr(error.orig, "sqlite_errorcode", None) in _FULL:
-                        raise DatabaseFull("The disk of the data directory is full; make room on it.") from error
+                        raise DatabaseFull(_FULL_DISK) from error
                     raise
 
 
@@ -180,21 +230,27 @@ def migrate(path: Path) -> None:
         engine.dispose()
 
 
-def _set_up(engine: Engine) -> None:
-    """Set up each connection; no transaction is begun by the driver."""
+def _connection(path: Path) -> sqlite3.Connection:
+    """A connection of SQLite's own driver, which begins no transaction by itself."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    _set_up(connection)
+    return connection
 
-    @event.listens_for(engine, "connect")
-    def _(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}", "synchronous=FULL"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+
+def _set_up(connection: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 def _speak_sqlite(engine: Engine) -> None:
     """Set up each connection, and begin transactions ourselves: the driver's own way leaves schema changes outside."""
-    _set_up(engine)
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        _set_up(connection)
 
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:

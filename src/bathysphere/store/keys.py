@@ -17,6 +17,7 @@ from typing import Final
 from sqlalchemy import bindparam, select, update
 
 from bathysphere.store.database import Database, DatabaseFull
+from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import ApiKeyRow, WorkspaceRow
 from bathysphere.store.workspaces import Workspace, check_name
 from bathysphere.wire.ids import new_id
@@ -28,7 +29,7 @@ _HINT_CHARACTERS: Final = 4
 _LONGEST: Final = 256
 _LAST_USED_STEP: Final = timedelta(minutes=1)
 
-_BY_SECRET: Final = (
+_BY_SECRET: Final = Prepared(
     select(ApiKeyRow.id, ApiKeyRow.workspace_id, ApiKeyRow.last_used_at, WorkspaceRow.organization_id)
     .join(WorkspaceRow, WorkspaceRow.id == ApiKeyRow.workspace_id)
     .where(ApiKeyRow.secret_sha256 == bindparam("secret_sha256"), ApiKeyRow.disabled_at.is_(None))

@@ -139,6 +139,17 @@ class ContainerCallRow(Base):
     )
 
 
+class PausedCellRow(Base):
+    """A cell that has waited for its tools' answers, and where. ``files`` are those that it produced, once it ended."""
+
+    __tablename__ = "paused_cells"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    container_id: Mapped[str] = mapped_column(ForeignKey("containers.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    files: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+
+
 class FileRow(Base):
     """A file. ``blob_key`` is null once an expired file's bytes have been removed."""
 

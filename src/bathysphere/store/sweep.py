@@ -1,4 +1,4 @@
-"""What time and crashes leave behind: unfinished blobs, blobs without a row, expired files."""
+"""What time and crashes leave behind: unfinished blobs, blobs without a row, expired files, cells long gone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import delete, select, update
 
+from bathysphere.store import paused_cells
 from bathysphere.store.blobs import Blobs
 from bathysphere.store.database import Database
 from bathysphere.store.schema import FileRow
@@ -28,6 +29,7 @@ class Swept:
     orphans: int
     expired_blobs: int
     expired_rows: int
+    paused_cells: int = 0
 
 
 async def sweep(database: Database, blobs: Blobs, now: datetime | None = None) -> Swept:
@@ -45,7 +47,8 @@ async def sweep(database: Database, blobs: Blobs, now: datetime | None = None) -
             .returning(FileRow.id)
         )
         expired_rows = len(gone.all())
-    return Swept(unfinished, await _remove_orphans(database, blobs, now), expired_blobs, expired_rows)
+    cells = await paused_cells.forget(database, now)
+    return Swept(unfinished, await _remove_orphans(database, blobs, now), expired_blobs, expired_rows, cells)
 
 
 async def _forget_expired_blobs(database: Database, blobs: Blobs, now: datetime) -> int:

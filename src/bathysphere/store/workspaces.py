@@ -10,12 +10,13 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store.database import Database
+from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import OrganizationRow, WorkspaceRow
 from bathysphere.wire.ids import new_id
 
 DEFAULT_NAME: Final = "default"
 _NAME_CHARACTERS: Final = 200
-_ENGINE: Final = select(WorkspaceRow.engine).where(WorkspaceRow.id == bindparam("workspace_id"))
+_ENGINE: Final = Prepared(select(WorkspaceRow.engine).where(WorkspaceRow.id == bindparam("workspace_id")))
 
 
 class UnusableName(ValueError):

@@ -15,12 +15,15 @@ from bathysphere.containers.container import Container
 from bathysphere.models.base import Model, SampleRequest
 from bathysphere.settings import Settings
 from bathysphere.turn.call_input import CallInput
-from bathysphere.turn.checks import MAX_CALLS, Checked
+from bathysphere.turn.cells import WaitingCell
+from bathysphere.turn.checks import Checked
 from bathysphere.turn.fold import OpenBlock
-from bathysphere.turn.subtools import SUB_TOOLS, OpenContainer
+from bathysphere.turn.pairing import MAX_CALLS
+from bathysphere.turn.results import OpenContainer
 from bathysphere.turn.system_text import system_text
+from bathysphere.turn.toolset import Toolset, upstream_tools
 from bathysphere.turn.transcript import upstream_messages
-from bathysphere.wire.blocks import ResponseBlock, ServerToolUseBlock, ToolUseBlock
+from bathysphere.wire.blocks import ResponseBlock, ServerToolUseBlock, SubToolResultBlock, ToolUseBlock
 from bathysphere.wire.events import (
     ContentBlockDelta,
     ContentBlockStart,
@@ -37,7 +40,6 @@ from bathysphere.wire.ids import new_id
 from bathysphere.wire.message import Container as WireContainer
 from bathysphere.wire.message import Message, ServerToolUsage, StopReason, Usage
 from bathysphere.wire.requests import InputMessage, MessagesRequest
-from bathysphere.wire.tools import SubToolName
 
 _DIRECT: Final = {"type": "direct"}
 
@@ -121,8 +123,13 @@ class Turn:
         container_used: WireContainer | None = None,
     ) -> None:
         self._request = request
-        self._tool = checked.tool
+        self._answered = checked.answered
         self._pending = [_Call(block, block.input) for block in checked.pending]
+        self._tools = (
+            Toolset(checked.version, checked.code_tools, settings.sandbox) if checked.version is not None else None
+        )
+        self._waits = False
+        """Whether a cell waits for the client's tools: then nothing more happens in this turn."""
         self._model = model
         self._open_container = container
         self._settings = settings
@@ -131,7 +138,7 @@ class Turn:
         self._container_used = container_used
         self._content: list[ResponseBlock] = []
         self._index = 0
-        self._usage = Usage(server_tool_use=ServerToolUsage() if self._tool else None)
+        self._usage = Usage(server_tool_use=ServerToolUsage() if self._tools else None)
         self._counted = Usage()
         self._started = False
         self.id = new_id("msg")
@@ -142,11 +149,11 @@ class Turn:
         Raises ApiError for what the upstream refuses; calls that fail are results, not exceptions. Closing the
         iterator early ends the upstream's request or the running command.
         """
-        if self._pending:
-            yield self._start()
-            async with aclosing(self._carry_out(self._pending)) as results:
-                async for event in results:
-                    yield event
+        async with aclosing(self._go_on()) as results:
+            async for event in results:
+                yield event
+        if self._waits:
+            return
         stop = StopDelta(stop_reason="pause_turn")
         for iteration in range(self._settings.turn.max_iterations):
             if iteration and self._remaining_tokens() < self._least_tokens():
@@ -164,6 +171,9 @@ class Turn:
             async with aclosing(self._carry_out(sampled.calls)) as results:
                 async for event in results:
                     yield event
+            if self._waits:
+                stop = StopDelta(stop_reason="tool_use")
+                break
             if not sampled.calls or cut_short:
                 stop = sampled.stop
                 if stop.stop_reason == "tool_use":
@@ -173,9 +183,52 @@ class Turn:
         yield MessageDelta(
             delta=stop.model_copy(update={"container": self._container_used}),
             usage=self._usage,
-            context_management={"applied_edits": []} if self._request.context_management is not None else None,
+            context_management=self._edits(),
         )
         yield MessageStop()
+
+    async def _go_on(self) -> AsyncGenerator[StreamEvent, None]:
+        """What earlier requests have left to do: a cell whose calls have been answered, and calls that wait.
+
+        When a cell waits again, nothing has been sampled, and the whole message is in its first event (WIRE d).
+        """
+        if self._answered is None and not self._pending:
+            return
+        if self._answered is None and all(call.block.name != "code_execution" for call in self._pending):
+            yield self._start()
+            async with aclosing(self._carry_out(self._pending, sent_back=True)) as results:
+                async for event in results:
+                    yield event
+            return
+        events: list[StreamEvent] = []
+        if self._answered is not None:
+            assert self._tools is not None, "checked"
+            cell = self._answered.cell
+            events += self._told(await self._tools.cells.go_on(cell.id, self._answered.answers, self._container))
+        if not self._waits:
+            async with aclosing(self._carry_out(self._pending, sent_back=True)) as results:
+                events += [event async for event in results]
+        if not self._waits:
+            yield self._start()
+            for event in events:
+                yield event
+            return
+        yield MessageStart(
+            message=Message(
+                id=self.id,
+                model=self._request.model,
+                content=[*self._content],
+                stop_reason="tool_use",
+                stop_sequence=None,
+                container=self._container_used,
+                context_management=self._edits(),
+                usage=self._usage,
+            )
+        )
+        yield MessageStop()
+
+    def _edits(self) -> dict[str, Any] | None:
+        return {"applied_edits": []} if self._request.context_management is not None else None
 
     def _start(self) -> MessageStart:
         self._started = True
@@ -238,7 +291,7 @@ class Turn:
         return block.model_copy(update={"input": {}, "caller": _DIRECT})
 
     def _is_sub_tool(self, name: str) -> bool:
-        return self._tool is not None and name in self._tool.version.sub_tools
+        return self._tools is not None and name in self._tools
 
     def _keep(self, written: _Written, sampled: _Sampled) -> None:
         block = written.finish()
@@ -248,22 +301,40 @@ class Turn:
         elif isinstance(block, ToolUseBlock):
             sampled.client_calls += 1
 
-    async def _carry_out(self, calls: list[_Call]) -> AsyncGenerator[StreamEvent, None]:
-        """Run calls one after another; each result is a whole block (WIRE d)."""
+    async def _carry_out(self, calls: list[_Call], *, sent_back: bool = False) -> AsyncGenerator[StreamEvent, None]:
+        """Run calls one after another until one waits for the client; the others then wait too (WIRE c.5).
+
+        ``sent_back``: they come from the request.
+        """
         for number, call in enumerate(calls):
-            tool = SUB_TOOLS[_sub_tool_name(call.block.name)]
+            assert self._tools is not None, "calls are only made of a declared tool"
             if number < MAX_CALLS:
-                assert self._usage.server_tool_use is not None, "calls are only made of a declared tool"
+                assert self._usage.server_tool_use is not None, "there are tools"
                 self._usage.server_tool_use.code_execution_requests += 1
-                result = await tool.run(
-                    call.block.id, call.given, self._container, self._settings.sandbox.command_seconds
-                )
+                outcome = await self._tools.run(call.block, call.given, self._container, sent_back=sent_back)
             else:
-                result = tool.refuse(call.block.id, "too_many_requests")
-            self._content.append(result)
-            yield ContentBlockStart(index=self._index, content_block=result)
-            yield ContentBlockStop(index=self._index)
+                outcome = self._tools.refuse(call.block, "too_many_requests")
+            for event in self._told(outcome):
+                yield event
+            if self._waits:
+                break
+
+    def _told(self, outcome: SubToolResultBlock | WaitingCell) -> list[StreamEvent]:
+        """A result, as a whole block (WIRE d), or the calls that a waiting cell has made."""
+        self._waits = isinstance(outcome, WaitingCell)
+        events: list[StreamEvent] = []
+        for block in outcome.calls if isinstance(outcome, WaitingCell) else (outcome,):
+            self._content.append(block)
+            if isinstance(block, ToolUseBlock):
+                start = block.model_copy(update={"input": {}})
+                events.append(ContentBlockStart(index=self._index, content_block=start))
+                for piece in ("", json.dumps(block.input, ensure_ascii=False)):
+                    events.append(ContentBlockDelta(index=self._index, delta=Delta.input_json(piece)))
+            else:
+                events.append(ContentBlockStart(index=self._index, content_block=block))
+            events.append(ContentBlockStop(index=self._index))
             self._index += 1
+        return events
 
     async def _container(self) -> Container:
         container = await self._open_container()
@@ -276,20 +347,14 @@ class Turn:
         if self._content:
             messages.append(InputMessage.model_construct(role="assistant", content=[*self._content]))
         system = [block.wire() for block in request.system or []]
-        tools: list[dict[str, Any]] = []
-        for tool in request.tools or []:
-            if tool is self._tool:
-                tools += [SUB_TOOLS[name].declaration() for name in self._tool.version.sub_tools]
-            else:
-                tools.append(_client_tool(tool.model_dump(mode="json", exclude_unset=True)))
-        if self._tool is not None:
-            system.append({"type": "text", "text": system_text(self._tool.version, self._settings.sandbox)})
+        if self._tools is not None:
+            system.append({"type": "text", "text": system_text(self._tools.version, self._settings.sandbox)})
         return SampleRequest(
             model=request.model,
             max_tokens=request.max_tokens if first else self._remaining_tokens(),
             messages=upstream_messages(messages, self._filenames),
             system=system,
-            tools=tools,
+            tools=upstream_tools(request.tools or [], self._tools),
             tool_choice=self._tool_choice(first=first),
             stop_sequences=request.stop_sequences or [],
             parameters=self._parameters(first=first),
@@ -298,14 +363,14 @@ class Turn:
 
     def _tool_choice(self, *, first: bool) -> dict[str, Any] | None:
         choice = self._request.tool_choice
-        if choice is None or self._tool is None:
+        if choice is None or self._tools is None:
             return choice
         if not first and choice.get("type") in ("any", "tool"):
             # What was forced has been done; forcing it again would never let the turn end.
             kept = {name: choice[name] for name in ("disable_parallel_tool_use",) if name in choice}
             return {"type": "auto", **kept}
-        if choice.get("type") == "tool" and choice.get("name") == self._tool.name:
-            return {**choice, "name": self._tool.version.sub_tools[0]}
+        if choice.get("type") == "tool" and choice.get("name") == "code_execution":
+            return {**choice, "name": self._tools.main}
         return choice
 
     def _parameters(self, *, first: bool) -> dict[str, Any]:
@@ -339,14 +404,3 @@ class Turn:
                 total = getattr(self._usage.cache_creation, name)
                 setattr(self._usage.cache_creation, name, total + new - before)
                 setattr(self._counted.cache_creation, name, new)
-
-
-def _sub_tool_name(name: str) -> SubToolName:
-    assert name in SUB_TOOLS, "checked when the request was parsed, or named by us"
-    return name
-
-
-def _client_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A client tool as an upstream takes it: who may call it is our affair."""
-    tool.pop("allowed_callers", None)
-    return tool

@@ -1,15 +1,16 @@
-"""The sub-tools: how each is shown to a model, carried out, and answered on the wire (WIRE a.2, a.3, b)."""
+"""Bash and the text editor: how each is shown to a model, carried out, and answered (WIRE a.2, a.3, b).
+
+The third sub-tool, Python in the interpreter, is in ``cells``.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bathysphere.containers.container import CommandResult, Container
 from bathysphere.containers.host import (
     Command,
     Created,
@@ -18,43 +19,17 @@ from bathysphere.containers.host import (
     EditorFailed,
     HostError,
     Replaced,
-    TooManySandboxes,
-    UnknownContainer,
     Viewed,
 )
-from bathysphere.wire.blocks import BashResultBlock, CodeResultBlock, EditorResultBlock, SubToolResultBlock
+from bathysphere.turn.results import ERROR_MEANING, OpenContainer, error_code, result_content
+from bathysphere.wire.blocks import BashResultBlock, EditorResultBlock, SubToolResultBlock
 from bathysphere.wire.tools import SubToolName
-
-_log = logging.getLogger(__name__)
-
-OpenContainer = Callable[[], Awaitable[Container]]
-"""Gives the turn's container; the first call makes it when the request named none."""
-
-ERROR_MEANING: Final = {
-    "invalid_tool_input": "The tool was called with parameters that it does not take.",
-    "unavailable": "The tool is temporarily unavailable. Try the call again.",
-    "too_many_requests": "Too many calls at once, or too many containers at work. Try again a little later.",
-    "execution_time_exceeded": "The command ran longer than it may and was ended, with all it had started.",
-    "container_expired": "The container has expired; what it held is gone.",
-    "output_file_too_large": (
-        "A file in $OUTPUT_DIR is larger than a returned file may be. It is still in the container."
-    ),
-    "file_not_found": "The file does not exist.",
-    "string_not_found": "old_str was not found in the file.",
-}
-"""What a model is told about an error code, for results that carry a code alone."""
 
 
 class _BashInput(BaseModel):
     model_config = ConfigDict(strict=True)
 
     command: str = Field(min_length=1, max_length=1024 * 1024)
-
-
-class _CodeInput(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    code: str = Field(max_length=1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +52,9 @@ class SubTool:
         return {"name": self.name, "description": self.description, "input_schema": self.input_schema}
 
 
-def _error_code(error: HostError) -> str:
-    # The documented results have room for a code only; the operator is told the rest.
-    _log.warning("a call could not be carried out: %s", error)
-    match error:
-        case TooManySandboxes():
-            return "too_many_requests"
-        case UnknownContainer():
-            return "container_expired"
-        case _:
-            return "unavailable"
-
-
 def _bash_error(call_id: str, code: str) -> BashResultBlock:
     return BashResultBlock(
         tool_use_id=call_id, content={"type": "bash_code_execution_tool_result_error", "error_code": code}
-    )
-
-
-def _code_error(call_id: str, code: str) -> CodeResultBlock:
-    return CodeResultBlock(
-        tool_use_id=call_id, content={"type": "code_execution_tool_result_error", "error_code": code}
     )
 
 
@@ -112,16 +69,6 @@ def _editor_error(call_id: str, code: str, message: str) -> EditorResultBlock:
     )
 
 
-def _result(result: CommandResult, kind: str) -> dict[str, Any]:
-    return {
-        "type": f"{kind}_result",
-        "stdout": result.stdout,
-        "stderr": result.stderr,
-        "return_code": result.return_code,
-        "content": [{"type": f"{kind}_output", "file_id": file_id} for file_id in result.file_ids],
-    }
-
-
 async def _run_bash(call_id: str, given: Any, container: OpenContainer, seconds: float) -> BashResultBlock:
     try:
         source = _BashInput.model_validate(given).command
@@ -130,26 +77,12 @@ async def _run_bash(call_id: str, given: Any, container: OpenContainer, seconds:
     try:
         result = await (await container()).run(Command("bash", source, seconds))
     except HostError as error:
-        return _bash_error(call_id, _error_code(error))
+        return _bash_error(call_id, error_code(error))
     if result.timed_out:
         return _bash_error(call_id, "execution_time_exceeded")
     if result.too_large:
         return _bash_error(call_id, "output_file_too_large")
-    return BashResultBlock(tool_use_id=call_id, content=_result(result, "bash_code_execution"))
-
-
-async def _run_code(call_id: str, given: Any, container: OpenContainer, seconds: float) -> CodeResultBlock:
-    try:
-        source = _CodeInput.model_validate(given).code
-    except ValidationError:
-        return _code_error(call_id, "invalid_tool_input")
-    try:
-        result = await (await container()).run(Command("python", source, seconds))
-    except HostError as error:
-        return _code_error(call_id, _error_code(error))
-    if result.timed_out:
-        return _code_error(call_id, "execution_time_exceeded")
-    return CodeResultBlock(tool_use_id=call_id, content=_result(result, "code_execution"))
+    return BashResultBlock(tool_use_id=call_id, content=result_content(result, "bash_code_execution"))
 
 
 def _editor_command(given: Any) -> EditorCommand | str:
@@ -175,7 +108,7 @@ async def _run_editor(call_id: str, given: Any, container: OpenContainer, second
     except DiskFull as error:
         return _editor_error(call_id, "unavailable", str(error))
     except HostError as error:
-        code = _error_code(error)
+        code = error_code(error)
         return _editor_error(call_id, code, ERROR_MEANING[code])
     content: dict[str, Any]
     match outcome:
@@ -217,24 +150,9 @@ async def _run_editor(call_id: str, given: Any, container: OpenContainer, second
 
 _TEXT: Final = {"type": "string"}
 
-SUB_TOOLS: Final[dict[SubToolName, SubTool]] = {
+COMMAND_TOOLS: Final[dict[SubToolName, SubTool]] = {
     tool.name: tool
     for tool in (
-        SubTool(
-            name="code_execution",
-            description=(
-                "Run Python code in the container and get its standard output, standard error and return code. "
-                "Every call is a fresh Python process: variables do not stay, files do. Print what you want to see."
-            ),
-            input_schema={
-                "type": "object",
-                "properties": {"code": {**_TEXT, "description": "The Python program to run."}},
-                "required": ["code"],
-                "additionalProperties": False,
-            },
-            refuse=_code_error,
-            run=_run_code,
-        ),
         SubTool(
             name="bash_code_execution",
             description=(
@@ -282,4 +200,4 @@ SUB_TOOLS: Final[dict[SubToolName, SubTool]] = {
         ),
     )
 }
-"""Every sub-tool by its name; which of them a request has is in ``wire.tools.VERSIONS``."""
+"""Each by its name; which of the sub-tools a request has is in ``wire.tools.VERSIONS``."""

@@ -18,10 +18,10 @@ $OUTPUT_DIR is new and empty for every call: copy there what the user should hav
 statsmodels, matplotlib, seaborn, pyarrow, openpyxl, xlsxwriter, xlrd, pillow, python-pptx, python-docx, pypdf, \
 pdfplumber, pypdfium2, pdf2image, pdfkit, tabula-py, reportlab, img2pdf, sympy, mpmath, tqdm, python-dateutil, \
 pytz, joblib, and the commands unzip, unrar, 7z, bc, rg, fd, sqlite3 among the usual ones.
-- A call that runs longer than {seconds} seconds is ended, and very long output is shortened in the middle."""
+- A command that runs longer than {seconds} seconds is ended, and very long output is shortened in the middle."""
 
 _TOOLS: Final = {
-    "code_execution": "Use the tool code_execution to run Python.",
+    "code_execution": "Use the tool code_execution to run Python; its variables stay for later calls.",
     "bash_code_execution": "Use the tool bash_code_execution to run shell commands, Python scripts among them.",
     "text_editor_code_execution": "Use the tool text_editor_code_execution to view, create and edit files.",
 }

@@ -3,6 +3,9 @@
 On the wire a turn is one assistant message in which calls of sub-tools and their results alternate. A model
 knows only client tools: a call ends the assistant's message, and the results open the user's next one. Calls and
 results are paired by id, since a result may stand in a later message than its call (WIRE b.7, c.4, c.5).
+
+What code asked of the client's tools, and what it was answered, is left out: a model sees its code, and then the
+code's result (WIRE h.4).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bathysphere.models.base import UpstreamMessage
-from bathysphere.turn.subtools import ERROR_MEANING
+from bathysphere.turn.results import ERROR_MEANING
 from bathysphere.wire.blocks import (
     BashResultBlock,
     Block,
@@ -23,6 +26,7 @@ from bathysphere.wire.blocks import (
     SubToolResultBlock,
     TextBlock,
     ToolResultBlock,
+    ToolUseBlock,
 )
 from bathysphere.wire.requests import InputMessage
 
@@ -41,6 +45,12 @@ class _Transcript:
         self._messages = messages
         self._filenames = filenames
         self._results = {block.tool_use_id: block for block in _sub_tool_results(messages)}
+        self._from_code = {
+            block.id
+            for message in messages
+            for block in message.content
+            if isinstance(block, ToolUseBlock) and block.cell_id is not None
+        }
         self._told: list[UpstreamMessage] = []
         self._assistant: list[dict[str, Any]] = []
         self._calls: dict[str, None] = {}
@@ -51,11 +61,17 @@ class _Transcript:
         for message in self._messages:
             if message.role == "assistant":
                 self._tell_assistant(message)
-            else:
+            elif shown := [block for block in message.content if not self._is_from_code(block)]:
                 self._end_assistant()
-                self._add(message.role, [self._told_block(block) for block in message.content])
+                self._add(message.role, [self._told_block(block) for block in shown])
         self._end_assistant()
         return self._told
+
+    def _is_from_code(self, block: Block) -> bool:
+        match block:
+            case ToolUseBlock(id=call_id) | ToolResultBlock(tool_use_id=call_id):
+                return call_id in self._from_code
+        return False
 
     def _tell_assistant(self, message: InputMessage) -> None:
         for block in message.content:
@@ -64,6 +80,8 @@ class _Transcript:
                 continue  # told right after its call
             if isinstance(block, TextBlock) and not block.text:
                 continue  # upstreams refuse empty text
+            if self._is_from_code(block):
+                continue
             if self._answered:
                 self._end_assistant()
             if isinstance(block, ServerToolUseBlock):

@@ -66,12 +66,21 @@ class SearchResultBlock(Block):
 
 
 class ToolUseBlock(Block):
-    """A call of a client tool (WIRE b.1)."""
+    """A call of a client tool, by the model itself or by its code (WIRE b.1)."""
 
     type: Literal["tool_use"] = "tool_use"
     id: str = Field(pattern=r"^[a-zA-Z0-9_-]+$")
     name: str = Field(max_length=200)
     input: dict[str, Any]
+    caller: dict[str, Any] | None = None
+
+    @property
+    def cell_id(self) -> str | None:
+        """The ``server_tool_use`` whose code made the call; None when the model made it."""
+        caller = self.caller or {}
+        if str(caller.get("type", "direct")) == "direct":
+            return None
+        return str(caller.get("tool_id"))
 
 
 class ToolResultBlock(Block):

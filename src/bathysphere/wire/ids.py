@@ -9,6 +9,7 @@ from typing import Final
 # Base58: no 0, O, I and l, so that an id can be read aloud.
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _LENGTH: Final = 22
+_COUNT: Final = len(_ALPHABET) ** _LENGTH
 
 ID_PATTERN: Final = re.compile(r"[a-z]+_[A-Za-z0-9_-]{1,120}")
 
@@ -18,4 +19,9 @@ def new_id(kind: str) -> str:
 
     Kinds in use: ``msg``, ``req``, ``srvtoolu``, ``toolu``, ``container``, ``file``, ``org``, ``wrkspc``, ``apikey``.
     """
-    return f"{kind}_01" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    number = secrets.randbelow(_COUNT)
+    characters = []
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        characters.append(_ALPHABET[digit])
+    return f"{kind}_01" + "".join(characters)

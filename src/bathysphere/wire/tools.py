@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 SubToolName = Literal["code_execution", "bash_code_execution", "text_editor_code_execution"]
 Caller = Literal["direct", "code_execution_20250825", "code_execution_20260120", "code_execution_20260521"]
+CodeCaller = Literal["code_execution_20250825", "code_execution_20260120"]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolVersion:
-    """What one version of the tool gives to the model (WIRE a.1)."""
+    """What one version of the tool gives to the model (WIRE a.1).
+
+    ``caller`` is how calls that its code makes are tagged in answers (WIRE b.1), None when its code can call none.
+    ``cell_limit`` says which of the sandbox's limits ends a cell: that of cells, as a result that says so, or that
+    of commands, as ``execution_time_exceeded``. ``tells_limit``: the model is told about it.
+    """
 
     type: str
     sub_tools: tuple[SubToolName, ...]
+    caller: CodeCaller | None = None
+    cell_limit: Literal["cell", "command"] = "cell"
+    tells_limit: bool = False
 
+    def calling_tools(self) -> ToolVersion:
+        """The version in a request whose tools can be called from code: one more sub-tool in the oldest."""
+        if "code_execution" in self.sub_tools:
+            return self
+        return replace(self, sub_tools=(*self.sub_tools, "code_execution"))
+
+
+_COMMANDS: Final[tuple[SubToolName, ...]] = ("bash_code_execution", "text_editor_code_execution")
 
 VERSIONS: Final[dict[str, ToolVersion]] = {
     version.type: version
     for version in (
-        ToolVersion("code_execution_20250522", ("code_execution",)),
-        ToolVersion("code_execution_20250825", ("bash_code_execution", "text_editor_code_execution")),
+        ToolVersion("code_execution_20250522", ("code_execution",), cell_limit="command"),
+        ToolVersion("code_execution_20250825", _COMMANDS, "code_execution_20250825"),
+        ToolVersion("code_execution_20260120", (*_COMMANDS, "code_execution"), "code_execution_20260120"),
+        ToolVersion(
+            "code_execution_20260521", (*_COMMANDS, "code_execution"), "code_execution_20260120", tells_limit=True
+        ),
     )
 }
+"""Answers say ``code_execution_20260120`` for the newest version too: there is no block for that (WIRE b.1)."""
 
 SUB_TOOL_NAMES: Final[frozenset[str]] = frozenset(
     ("code_execution", "bash_code_execution", "text_editor_code_execution")
@@ -72,6 +94,7 @@ class ClientTypedTool(BaseModel):
 
     type: str
     name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")
+    allowed_callers: list[Caller] | None = None
 
 
 class UnsupportedTool(BaseModel):
@@ -100,3 +123,9 @@ Tool = Annotated[
     | Annotated[UnsupportedTool, Tag("unsupported")],
     Discriminator(_tool_kind),
 ]
+
+
+def may_call(tool: CodeExecutionTool | ClientTool | ClientTypedTool, caller: Literal["direct", "code"]) -> bool:
+    """Whether the model (``direct``), or code, may call a tool (WIRE h.1)."""
+    callers = tool.allowed_callers or ["direct"]
+    return "direct" in callers if caller == "direct" else any(name != "direct" for name in callers)

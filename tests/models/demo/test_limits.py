@@ -104,3 +104,15 @@ async def test_long_output_is_shortened_and_says_so(tmp_path: Path) -> None:
 async def test_code_that_would_end_the_heredoc_is_run_whole(tmp_path: Path) -> None:
     answer = await Workbench(tmp_path).converse("```python\nprint('''\nPROGRAM\n''', 6 * 7)\n```")
     assert "42" in answer.text
+
+
+async def test_python_blocks_run_in_the_interpreter_where_there_is_one() -> None:
+    """There they find variables of earlier ones and the user's own tools; shell blocks stay with bash."""
+    prompt = "```python\nprint(await get_weather({}))\n```\n```bash\nls\n```"
+    tools = [*SHELL_AND_EDITOR, *PYTHON_ONLY]
+    first = await sample(prompt, tools=tools)
+    assert [(call["name"], call["input"]) for call in first.calls] == [
+        ("code_execution", {"code": "print(await get_weather({}))"})
+    ]
+    then = await sample(prompt, *answered({"stdout": "sunny\n", "stderr": "", "return_code": 0}), tools=tools)
+    assert [call["name"] for call in then.calls] == ["bash_code_execution"]

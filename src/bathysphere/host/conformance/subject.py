@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bathysphere.host.cells import HeldCell
 from bathysphere.host.configuration import Configuration
-from bathysphere.host.contract import Command, SandboxFailed
+from bathysphere.host.contract import Cell, Command, SandboxFailed, ToolAnswer, ToolFunction
 from bathysphere.host.fleet import Fleet
 from bathysphere.host.ground import Ground
+from bathysphere.host.reports import Measured
 from bathysphere.host.sandbox import GuestRefusal, Report
 
 
@@ -84,6 +86,22 @@ class Subject:
     async def python(self, source: str, seconds: float = 60) -> Outcome:
         """Run a Python program in the container."""
         return await self.run(source, "python", seconds)
+
+    async def cell(self, source: str, seconds: float = 60) -> HeldCell:
+        """Run a cell, which may call ``add``, until it ends or waits."""
+        limits = self.configuration.limits
+        async with self.fleet.turn(self.name) as (sandbox, group):
+            held = HeldCell("cell", limits, Measured(limits, group, lambda: None, lambda: False), _nothing)
+            self.fleet.hold(self.name, held)
+            await held.run(sandbox, Cell(source, seconds, (ToolFunction("add", ("a", "b")),)), asyncio.Event())
+        return held
+
+    async def add(self, held: HeldCell) -> HeldCell:
+        """Answer the calls of ``add`` that a cell waits for, once."""
+        answers = [ToolAnswer(call.id, str(sum(call.arguments.values()))) for call in held.calls]
+        async with self.fleet.turn(self.name) as (sandbox, _group):
+            await held.answer(sandbox, answers)
+        return held
 
     async def read(self, handle: str) -> bytes:
         """The bytes of a file that the last command produced."""
@@ -164,3 +182,7 @@ async def gone(processes: set[int], seconds: float = 30) -> set[int]:
                 break
             await asyncio.sleep(0.02)
     return left
+
+
+async def _nothing() -> None:
+    """No check waits until a call is too late."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.conformance import (
+    checks_cells,
     checks_commands,
     checks_files,
     checks_isolation,
@@ -24,7 +25,7 @@ from bathysphere.host.fleet import Fleet
 from bathysphere.host.ground import Ground
 from bathysphere.settings import HostSettings, SandboxLimits
 
-GROUPS = (checks_life, checks_commands, checks_files, checks_isolation, checks_limits, checks_wire)
+GROUPS = (checks_life, checks_commands, checks_cells, checks_files, checks_isolation, checks_limits, checks_wire)
 """The modules with the checks."""
 
 LIMITS = SandboxLimits(

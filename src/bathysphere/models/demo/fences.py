@@ -86,7 +86,7 @@ def fenced_code(conversation: Conversation, toolbox: Toolbox) -> Plan | None:
     calls: list[Call] = []
     for number, block in enumerate(blocks, start=1):
         which = "your code" if len(blocks) == 1 else f"block {number} of {len(blocks)}"
-        run = toolbox.python if block.language == "python" else toolbox.shell
+        run = toolbox.cell if block.language == "python" else toolbox.shell
         calls.append(run(f"Running {which} ({block.language}).", block.code))
 
     def report(outcomes: Sequence[Outcome]) -> str:

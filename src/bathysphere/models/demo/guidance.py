@@ -11,6 +11,7 @@ _REPERTOIRE = """\
 I can:
 
 - run the fenced code blocks of your message (```bash or ```python), one after another, and show their output;
+- let that Python call your own tools, where code_execution_20260120 is declared and they allow it;
 - "Calculate the mean and standard deviation of [1, 2, 3, 4, 5]";
 - "Check the Python version and list installed packages";
 - "Create a config.yaml file with database settings, then update the port from 5432 to 3306";

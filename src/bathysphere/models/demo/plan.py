@@ -76,6 +76,12 @@ class Toolbox:
             return Call(say, "bash_code_execution", {"command": _heredoc(code)})
         return Call(say, "code_execution", {"code": code})
 
+    def cell(self, say: str, code: str) -> Call:
+        """Run Python code where variables stay and the user's own tools can be called, if there is such a place."""
+        if "code_execution" in self.names:
+            return Call(say, "code_execution", {"code": code})
+        return self.python(say, code)
+
     def program(self, say: str, /, *names: str, **constants: Any) -> Call:
         """Run programs of ``programs/`` as one; ``constants`` are JSON values that they find as variables."""
         # repr of what JSON can hold is a Python literal, except for non-finite floats, which no caller passes.
