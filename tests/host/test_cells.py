@@ -26,7 +26,7 @@ from bathysphere.containers.host import (
 from bathysphere.containers.local import LocalHost
 
 from .conftest import Container, MakeHost, wait_for_end
-from .test_placing import daemon_of
+from .test_placing import daemon_of, guest_of
 
 ADD = ToolFunction("add", ("a", "b"), "The sum of two numbers.")
 
@@ -165,6 +165,15 @@ async def test_what_was_never_called_cannot_be_answered(make_host: MakeHost) -> 
     (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
     with pytest.raises(ValueError, match="has made no call"):
         await one.answer(ToolAnswer("a" * 24, "2"))
+    assert await one.complete(CellWaits((call,))) == "2\n"
+
+
+async def test_right_answers_beside_one_to_what_was_never_called_are_not_lost(make_host: MakeHost) -> None:
+    one = await started(make_host())
+    (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
+    with pytest.raises(ValueError, match="has made no call"):
+        await one.answer(ToolAnswer(call.id, "5"), ToolAnswer("a" * 24, "2"))
+    assert await one.answer() == CellWaits((call,))
     assert await one.complete(CellWaits((call,))) == "2\n"
 
 
@@ -356,6 +365,17 @@ async def test_a_waiting_cell_gives_no_room(make_host: MakeHost) -> None:
     await started(host, "three")
     assert await one.complete(CellWaits((call,))) == "2\n"
     assert await two.output("x") == "2\n"
+
+
+async def test_a_waiting_cell_whose_sandbox_has_ended_gives_room(make_host: MakeHost, tmp_path: Path) -> None:
+    """There is nothing in it any more that could wait, and nobody may ever ask after it."""
+    host = make_host(host={"max_sandboxes": 1, "idle_seconds": 0.2})
+    one = await started(host)
+    await one.calls("await add({'a': 1, 'b': 1})")
+    os.kill(guest_of(daemon_of(tmp_path / "data")), signal.SIGKILL)
+    while (await host.list())[0].state != "suspended":
+        await asyncio.sleep(0.05)
+    assert await (await started(host, "two")).output("1") == "1\n"
 
 
 async def test_a_fork_has_the_variables(make_host: MakeHost) -> None:

@@ -87,16 +87,18 @@ class HeldCell:
     async def answer(self, sandbox: Sandbox, answers: Iterable[ToolAnswer]) -> None:
         """Let it go on with the answers to calls that have none yet, if there are such.
 
-        Raises ValueError for an answer to what it never called, GuestError and GuestRefusal.
+        Raises ValueError, and then takes none of them, for an answer to what it never called, GuestError and GuestRefusal.
         """
+        answers = tuple(answers)
+        for answer in answers:
+            if answer.call_id not in self._open and answer.call_id not in self._answered:
+                raise ValueError(f"The cell {self.id} has made no call {answer.call_id}.")
         self._unattended = 0
         given = []
         for answer in answers:
             if answer.call_id in self._open:
                 given.append((self._open.pop(answer.call_id).number, answer))
                 self._answered.add(answer.call_id)
-            elif answer.call_id not in self._answered:
-                raise ValueError(f"The cell {self.id} has made no call {answer.call_id}.")
         if given:
             await self._give(sandbox, given)
 

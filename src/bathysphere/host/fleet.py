@@ -70,7 +70,7 @@ class Resident:
     @property
     def waits(self) -> bool:
         """Whether a cell in it waits for answers: its processes must not be ended until it has them."""
-        return self.held is not None and self.held.waits
+        return self.held is not None and self.held.waits and self.alive
 
 
 class Fleet:
