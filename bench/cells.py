@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
+import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import uvloop
+from tests.server import running_server
 
 from bathysphere.containers.host import Cell, CellEnded, CellState, CellWaits, ToolAnswer, ToolFunction
 from bathysphere.containers.local import LocalHost
@@ -24,6 +31,7 @@ from bathysphere.settings import Settings
 ADD = ToolFunction("add", ("a", "b"))
 AT_ONCE = 200
 CALLS = 1000
+HTTP_CALLS = 100
 
 
 def show(name: str, taken: list[float]) -> None:
@@ -93,6 +101,35 @@ class Bench:
         return taken
 
 
+def over_http(folder: Path) -> list[float]:
+    """Milliseconds of each request that answers a call, until the answer that holds the next one."""
+    tool = {"name": "add", "input_schema": {"type": "object"}, "allowed_callers": ["code_execution_20260120"]}
+    source = f"t = 0\nfor n in range({HTTP_CALLS}):\n    t = int(await add({{'a': t, 'b': n}}))\nt"
+    messages: list[dict[str, Any]] = [{"role": "user", "content": f"```python\n{source}\n```"}]
+    body: dict[str, Any] = {"model": "demo", "max_tokens": 1000, "messages": messages}
+    body["tools"] = [{"type": "code_execution_20260120", "name": "code_execution"}, tool]
+    taken = []
+    with running_server(folder) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        headers = {"x-api-key": server.key, "anthropic-version": "2023-06-01", "content-type": "application/json"}
+        while True:
+            text = json.dumps(body)
+            started = time.perf_counter()
+            connection.request("POST", "/v1/messages", text, headers)
+            answer = json.loads(connection.getresponse().read())
+            taken.append((time.perf_counter() - started) * 1000)
+            if answer["stop_reason"] != "tool_use":
+                break
+            body["container"] = answer["container"]["id"]
+            call = answer["content"][-1]
+            result = {"type": "tool_result", "tool_use_id": call["id"]}
+            result["content"] = str(call["input"]["a"] + call["input"]["b"])
+            messages += [{"role": "assistant", "content": answer["content"]}, {"role": "user", "content": [result]}]
+        connection.close()
+    assert answer["content"][0]["content"]["stdout"] == f"{sum(range(HTTP_CALLS))}\n", answer
+    return taken[1:-1]
+
+
 async def suspended(bench: Bench) -> None:
     """Hold many containers in a call at once, then let all go on."""
     limit = asyncio.Semaphore(8)
@@ -156,6 +193,8 @@ async def main() -> None:
             await suspended(bench)
         finally:
             await host.close(stop_host=True)
+    with tempfile.TemporaryDirectory(prefix="bathysphere-bench-") as data:
+        show("a call of a tool, over HTTP, of 100 in one cell", await asyncio.to_thread(over_http, Path(data)))
     with tempfile.TemporaryDirectory(prefix="bathysphere-bench-") as data:
         host = LocalHost(Path(data), Settings.model_validate({"host": {"pool": 1}}), image.root, environment)
         try:

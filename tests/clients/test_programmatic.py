@@ -116,12 +116,21 @@ def test_the_newest_version_of_the_tool(quick: Upstreams, tmp_path: Path) -> Non
     check(quick, tmp_path, PYTHON_2, True, "branch", "via-anthropic", TOOL="code_execution_20260521")
 
 
+@pytest.mark.parametrize("sdk", ALL, ids=str)
+def test_as_it_was_when_it_was_new(quick: Upstreams, tmp_path: Path, sdk: Sdk) -> None:
+    """The first version of it, as the documentation of November 2025 shows it: answers name that version."""
+    version = "code_execution_20250825"
+    more = {"TOOL": version, "CALLER": version, "BETAS": "advanced-tool-use-2025-11-20"}
+    check(quick, tmp_path, sdk, False, "weather", "via-anthropic", **more)
+
+
 def check(upstreams: Upstreams, folder: Path, sdk: Sdk, stream: bool, name: str, model_name: str, **more: str) -> None:
     upstreams.upstream.requests.clear()
     upstreams.upstream.respond = model
     variables = {"MODEL": model_name, "STREAM": "1" if stream else "0", **more}
     ran = environments.run(sdk, "programmatic", upstreams.server, folder, [f"program: {name}"], variables)
     program = PROGRAMS[name]
+    caller = more.get("CALLER", "code_execution_20260120")
     assert sorted(ran["calls"]) == sorted(program.calls)
     *paused, last = ran["messages"]
     assert len(paused) == program.pauses
@@ -133,7 +142,7 @@ def check(upstreams: Upstreams, folder: Path, sdk: Sdk, stream: bool, name: str,
     for message in paused:
         for block in message["content"]:
             if block["type"] == "tool_use":
-                assert block["caller"] == {"type": "code_execution_20260120", "tool_id": cell["id"]}
+                assert block["caller"] == {"type": caller, "tool_id": cell["id"]}
     for message in paused[1:]:
         assert {block["type"] for block in message["content"]} == {"tool_use"}
         assert message["usage"]["input_tokens"] == message["usage"]["output_tokens"] == 0

@@ -534,11 +534,12 @@ class TestFailures:
         talk.answer("sunny")
         assert content(await talk.send())[0]["content"]["stdout"] == "sunny\n"
 
-    async def test_a_sandbox_that_ends_in_the_middle_is_an_error_block(self) -> None:
+    async def test_a_sandbox_that_ends_in_the_middle_is_told_to_the_model(self) -> None:
         talk = Talk(ScriptedModel([self.ONE], ["Done."]), BrokenHost(at_answer=SandboxFailed("died")))
         await talk.send()
         talk.answer("sunny")
-        assert content(await talk.send())[0]["content"]["error_code"] == "unavailable"
+        result = content(await talk.send())[0]["content"]
+        assert (result["return_code"], result["stderr"]) == (1, "died Variables are gone.")
 
     async def test_results_for_another_containers_code_are_refused(self) -> None:
         cells = RememberedCells()

@@ -123,7 +123,7 @@ class Cells:
                 content={
                     "type": "code_execution_result",
                     "stdout": "",
-                    "stderr": _GONE,
+                    "stderr": _GONE if isinstance(error, CellGone) else f"{error} Variables are gone.",
                     "return_code": 1,
                     "content": [],
                 },

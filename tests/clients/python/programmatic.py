@@ -17,7 +17,7 @@ class CodeTool(BetaFunctionTool[Any]):
     """A tool for code: this SDK's own decorator may not know of callers yet."""
 
     def to_dict(self) -> Any:
-        return {**super().to_dict(), "allowed_callers": ["code_execution_20260120"]}
+        return {**super().to_dict(), "allowed_callers": [os.environ.get("CALLER", "code_execution_20260120")]}
 
 
 def get_weather(city: str) -> str:
@@ -56,6 +56,7 @@ runner = client.beta.messages.tool_runner(
     max_tokens=4096,
     messages=[{"role": "user", "content": sys.argv[1]}],
     tools=tools,
+    betas=os.environ.get("BETAS", "").split(),
     stream=streaming,
 )
 messages = []

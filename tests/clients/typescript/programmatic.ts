@@ -13,7 +13,7 @@ function tool(name: string, properties: Record<string, { type: string }>, run: (
     inputSchema: { type: "object", properties, required: Object.keys(properties) } as any,
     run: run as any,
   });
-  return { ...made, allowed_callers: ["code_execution_20260120"] };
+  return { ...made, allowed_callers: [process.env.CALLER ?? "code_execution_20260120"] };
 }
 
 const tools: any[] = [
@@ -44,6 +44,7 @@ const runner = client.beta.messages.toolRunner({
   max_tokens: 4096,
   messages: [{ role: "user", content: process.argv[2] }],
   tools,
+  betas: process.env.BETAS?.split(" ") ?? [],
   stream,
 });
 const messages: unknown[] = [];
