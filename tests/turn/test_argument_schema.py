@@ -22,7 +22,10 @@ def chain(length: int) -> dict[str, Any]:
 
 def renamed(levels: int) -> dict[str, Any]:
     """As ``doubling``, below a name of its own, while the same references from the top lead to nothing of that."""
-    return {"$defs": {f"a{n}": {} for n in range(levels + 1)}, "items": {"$id": "http://localhost:1/"} | doubling(levels)}
+    return {
+        "$defs": {f"a{n}": {} for n in range(levels + 1)},
+        "items": {"$id": "http://localhost:1/"} | doubling(levels),
+    }
 
 
 def encoded(levels: int) -> dict[str, Any]:

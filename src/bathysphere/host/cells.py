@@ -87,7 +87,8 @@ class HeldCell:
     async def answer(self, sandbox: Sandbox, answers: Iterable[ToolAnswer]) -> None:
         """Let it go on with the answers to calls that have none yet, if there are such.
 
-        Raises ValueError, and then takes none of them, for an answer to what it never called, GuestError and GuestRefusal.
+        Raises ValueError for an answer to what it never called, and takes none of them then, GuestError and
+        GuestRefusal.
         """
         answers = tuple(answers)
         for answer in answers:

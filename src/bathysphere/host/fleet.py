@@ -132,8 +132,11 @@ class Fleet:
             return
         try:
             await resident.sandbox.prepare_interpreter(self._settings.preload)
-        except (GuestError, GuestRefusal) as error:
-            log.warning("the interpreter of a sandbox could not be started ahead: %s", error)
+        except GuestRefusal as refusal:
+            log.warning("the interpreter of a sandbox could not be started ahead: %s", refusal)
+        except GuestError as error:
+            log.warning("a sandbox that was to start its interpreter ahead is ended: %s", error)
+            await resident.sandbox.running.kill()  # whoever takes it finds that out, and gets another
 
     def _adopt(self, resident: Resident) -> bool:
         """Give a container that has no disk one from the pool, with the sandbox on it. False when there is none."""
