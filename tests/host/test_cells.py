@@ -18,6 +18,7 @@ from bathysphere.containers.host import (
     CellState,
     CellWaits,
     InterpreterBusy,
+    SandboxFailed,
     ToolAnswer,
     ToolCall,
     ToolFunction,
@@ -423,6 +424,30 @@ async def test_arguments_that_nobody_could_take(make_host: MakeHost, arguments: 
         f"    print(bool(re.search({said!r}, str(error), re.I)) or error)"
     )
     assert (state.stdout, state.stderr) == (b"True\n", b"")
+
+
+FORGED = """
+import fcntl, json, os, struct, time
+ends = [int(n) for n in os.listdir("/proc/self/fd") if int(n) > 15 and os.path.exists(f"/proc/self/fd/{n}")]
+writable = [n for n in ends if fcntl.fcntl(n, fcntl.F_GETFL) & 3 == 1]
+outputs = [os.readlink(f"/proc/self/fd/{n}") for n in (1, 2)]
+[report] = [n for n in writable if os.readlink(f"/proc/self/fd/{n}") not in outputs]
+def forge(header, payload=b""):
+    text = json.dumps(header).encode()
+    os.write(report, struct.pack("!II", len(text), len(payload)) + text + payload)
+for number in range(1, 9):
+    forge({"type": "call", "number": number, "tool": "add"}, b'{"a":[' + b"1e15," * 40_000 + b"1]}")
+forge({"type": "waits", "round": 1})
+time.sleep(60)
+"""
+"""Calls that are told around the interpreter's own functions; as they are told on they have four times the length."""
+
+
+async def test_forged_calls_that_are_too_much_to_be_told_end_the_sandbox(make_host: MakeHost) -> None:
+    one = await started(make_host())
+    with pytest.raises(SandboxFailed, match="more than"):
+        await one.run(FORGED)
+    assert (await one.ended("1")).stdout == b"1\n"
 
 
 async def test_more_calls_at_once_than_may_be_open(make_host: MakeHost) -> None:

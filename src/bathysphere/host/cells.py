@@ -17,7 +17,7 @@ from typing import Any, Final
 from bathysphere.guest import bounds
 from bathysphere.host.contract import Cell, ToolAnswer, ToolCall
 from bathysphere.host.reports import Measured
-from bathysphere.host.sandbox import GuestCall, GuestError, Report, Sandbox
+from bathysphere.host.sandbox import GuestCall, GuestError, Report, Sandbox, json_bytes
 from bathysphere.settings import SandboxLimits
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class _Open:
     call: ToolCall
     until: float
     """Of the loop's time; then it is answered with a TimeoutError."""
+    size: int
+    """Bytes of its arguments, as they are told on."""
 
 
 @dataclass
@@ -133,9 +135,13 @@ class HeldCell:
         until = asyncio.get_running_loop().time() + wait
         for made in reached:
             call_id = secrets.token_hex(12)
-            self._open[call_id] = _Open(made.number, ToolCall(call_id, made.tool, made.arguments), until)
+            size = len(json_bytes(made.arguments))
+            self._open[call_id] = _Open(made.number, ToolCall(call_id, made.tool, made.arguments), until, size)
         if not 0 < len(self._open) <= bounds.OPEN_CALLS:
             raise GuestError("the guest waits for nothing, or for more than it may")
+        # Counted anew: JSON that was not written here can be a fraction of the same written here.
+        if sum(open_.size for open_ in self._open.values()) > bounds.OPEN_BYTES:
+            raise GuestError(f"the guest calls with more than {bounds.OPEN_BYTES >> 20} MiB of arguments at once")
         self._set_timer()
 
     def _set_timer(self) -> None:
