@@ -57,9 +57,7 @@ class Interpreter:
         return state.stdout.decode()
 
     async def calls(self, source: str) -> tuple[ToolCall, ...]:
-        state = await self.run(source)
-        assert isinstance(state, CellWaits), state
-        return state.calls
+        return calls_of(await self.run(source))
 
     async def complete(self, state: CellState) -> str:
         """Answer every call of ``add`` until the cell ends; what it printed."""
@@ -68,6 +66,11 @@ class Interpreter:
             state = await self.answer(*sums)
         assert (state.stderr, state.finished.return_code) == (b"", 0), state
         return state.stdout.decode()
+
+
+def calls_of(state: CellState) -> tuple[ToolCall, ...]:
+    assert isinstance(state, CellWaits), state
+    return state.calls
 
 
 async def started(host: LocalHost, name: str = "one") -> Interpreter:
@@ -151,6 +154,18 @@ async def test_a_call_is_answered_once(make_host: MakeHost) -> None:
     assert end.stdout == b"2 4\n"
     assert await one.answer(ToolAnswer(state.calls[0].id, "5")) == end
     assert await one.answer(ToolAnswer(first.id, "5")) == end
+
+
+async def test_what_has_come_of_a_cell_is_known_after_others(make_host: MakeHost) -> None:
+    """The turn may have gone on to further cells before it failed and is asked for again."""
+    one = await started(make_host())
+    (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
+    end = await one.answer(ToolAnswer(call.id, "2"))
+    for number in range(3):
+        (other,) = calls_of(await one.run("print(await add({'a': 1, 'b': 1}))", cell=f"then_{number}"))
+        await one.answer(ToolAnswer(other.id, "3"), cell=f"then_{number}")
+    await one.run("print(await add({'a': 1, 'b': 1}))", cell="waits")
+    assert await one.answer(ToolAnswer(call.id, "2")) == end
 
 
 async def test_answers_sent_at_the_same_time_count_once(make_host: MakeHost) -> None:

@@ -65,6 +65,11 @@ class HeldCell:
         return bool(self._open)
 
     @property
+    def has_waited(self) -> bool:
+        """Whether calls of it were answered, and so somebody may ask again what has come of it."""
+        return bool(self._answered)
+
+    @property
     def calls(self) -> list[ToolCall]:
         """The calls that it waits for."""
         return [open_.call for open_ in self._open.values()]

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 SHARED_MEMORY_BYTES = 1024 * 1024 * 1024
 """Size of /dev/shm and of /run; what lies there counts as memory."""
 
+ENDED_CELLS = 10
+"""Cells of a sandbox whose outcome is known after they have ended and others have begun: those of one turn."""
+
 
 @dataclass(eq=False)
 class Resident:
@@ -53,6 +56,8 @@ class Resident:
     """Attached for as long as there is a sandbox."""
     held: HeldCell | None = None
     """The last cell of this sandbox; gone with it."""
+    ended: dict[str, HeldCell] = field(default_factory=dict)
+    """Earlier cells of this sandbox that waited and have ended: the last few, the newest at the end."""
     kills: int = 0
     """Processes that were killed for want of memory in earlier calls."""
     callers: int = 0
@@ -265,6 +270,17 @@ class Fleet:
         resident = self._residents.get(container_id)
         return resident.held if resident is not None and resident.alive else None
 
+    def cell(self, container_id: str, cell_id: str) -> HeldCell | None:
+        """A cell of a container whose sandbox still runs, by its id. Raises UnknownContainer.
+
+        Of those that have ended some are known for a while: a request may be sent again although the turn that it
+        began has come to further cells, because a later step of that turn failed.
+        """
+        last = self.held(container_id)
+        if last is None or last.id == cell_id:
+            return last
+        return self._residents[container_id].ended.get(cell_id)
+
     def hold(self, container_id: str, cell: HeldCell) -> None:
         """Keep a cell that is about to run, within ``turn``. Raises InterpreterBusy."""
         resident = self._residents[container_id]
@@ -274,6 +290,10 @@ class Fleet:
                 "The container's Python interpreter waits for the results of tools that an earlier cell has called, "
                 f"until {until:%H:%M:%S} UTC at the latest. Give it these, or use another container."
             )
+        if resident.held is not None and resident.held.has_waited and resident.held.finished is not None:
+            resident.ended[resident.held.id] = resident.held
+            while len(resident.ended) > ENDED_CELLS:
+                del resident.ended[next(iter(resident.ended))]
         resident.held = cell
 
     @property
@@ -433,6 +453,7 @@ class Fleet:
         group, resident.group = resident.group, None
         disk, resident.disk = resident.disk, None
         held, resident.held = resident.held, None
+        resident.ended.clear()
         if held is not None:
             held.close()
         if sandbox is not None:
