@@ -362,6 +362,21 @@ async def test_variables_come_back_after_a_rest(make_host: MakeHost) -> None:
     assert await one.output("x") == "[1, 2, 3]\n"
 
 
+async def test_variables_that_are_slow_to_save_keep_no_other_container_awake(make_host: MakeHost) -> None:
+    host = make_host(host={"idle_seconds": 0.2})
+    one = await started(host)
+    await one.output(
+        "import time\nclass Slow:\n    def __reduce__(self):\n        while True:\n            try:\n"
+        "                time.sleep(60)\n            except BaseException:\n                pass\nx = Slow()"
+    )
+    await (await started(host, "two")).output("x = 2")
+    states: dict[str, str] = {}
+    while states.get("two") != "suspended":
+        await asyncio.sleep(0.05)
+        states = {container.id: container.state for container in await host.list()}
+    assert states["one"] != "suspended"
+
+
 async def test_a_waiting_cell_keeps_its_container_awake(make_host: MakeHost) -> None:
     host = make_host(host={"idle_seconds": 0.2})
     one = await started(host)

@@ -39,6 +39,12 @@ log = logging.getLogger(__name__)
 SHARED_MEMORY_BYTES = 1024 * 1024 * 1024
 """Size of /dev/shm and of /run; what lies there counts as memory."""
 
+RESTED_AT_ONCE = 8
+"""Idle sandboxes that are ended beside each other."""
+
+REST_SECONDS = 1.0
+"""How long to wait for their ends before the next ones are looked for."""
+
 ENDED_CELLS = 10
 """Cells of a sandbox whose outcome is known after they have ended and others have begun: those of one turn."""
 
@@ -106,6 +112,8 @@ class Fleet:
         self._wanting = 0
         """Who is looking for room at this moment; the pool takes none meanwhile."""
         self._pool = WarmPool(0, self._start_ahead, self._prepare, self._undo)
+        self._resting: dict[str, asyncio.Task[None]] = {}
+        self._rest_room = asyncio.Semaphore(RESTED_AT_ONCE)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
@@ -513,10 +521,27 @@ class Fleet:
     async def rest_idle(self) -> None:
         """End the sandboxes that were idle for long enough."""
         limit = time.monotonic() - self._settings.idle_seconds
-        for resident in list(self._residents.values()):
+
+        async def rest(resident: Resident) -> None:
+            async with self._rest_room:
+                # Somebody may have called meanwhile.
+                unused = resident.callers == 0 and not resident.waits and resident.last_used < limit
+                if unused and resident.sandbox is not None:
+                    await self._rest(resident)
+
+        for name, resident in self._residents.items():
             idle = resident.callers == 0 and not resident.waits and resident.last_used < limit
-            if idle and resident.sandbox is not None:
-                await self._rest(resident)
+            if idle and resident.sandbox is not None and name not in self._resting:
+                self._resting[name] = asyncio.create_task(rest(resident))
+        if not self._resting:
+            return
+        # Code can make it take long to save the variables of one: that is nobody else's affair.
+        await asyncio.wait(self._resting.values(), timeout=REST_SECONDS)
+        ended = {name: task for name, task in self._resting.items() if task.done()}
+        for name in ended:
+            del self._resting[name]
+        for task in ended.values():
+            task.result()
 
     async def close(self) -> None:
         """End every sandbox, also in the middle of a call. The containers' disks stay."""
@@ -525,6 +550,7 @@ class Fleet:
         await self._pool.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
+        await asyncio.gather(*self._resting.values(), return_exceptions=True)
         while self._residents:
             for resident in list(self._residents.values()):
                 async with self._visit(resident.container_id) as visited:
