@@ -17,7 +17,7 @@ from typing import Any, Final
 from bathysphere.guest import bounds
 from bathysphere.host.contract import Cell, ToolAnswer, ToolCall
 from bathysphere.host.reports import Measured
-from bathysphere.host.sandbox import GuestCall, GuestError, Report, Sandbox, json_bytes
+from bathysphere.host.sandbox import GuestCall, GuestError, GuestRefusal, Report, Sandbox, json_bytes
 from bathysphere.settings import SandboxLimits
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,7 @@ class HeldCell:
     async def answer(self, sandbox: Sandbox, answers: Iterable[ToolAnswer]) -> None:
         """Let it go on with the answers to calls that have none yet, if there are such.
 
-        Raises ValueError for an answer to what it never called, and takes none of them then, GuestError and
-        GuestRefusal.
+        Raises ValueError for an answer to what it never called, and takes none of them then, and GuestError.
         """
         answers = tuple(answers)
         for answer in answers:
@@ -111,7 +110,7 @@ class HeldCell:
             await self._give(sandbox, given)
 
     async def time_out(self, sandbox: Sandbox) -> None:
-        """Answer the calls that have waited for too long. Raises GuestError and GuestRefusal."""
+        """Answer the calls that have waited for too long. Raises GuestError."""
         now = asyncio.get_running_loop().time()
         given = []
         for open_ in [open_ for open_ in self._open.values() if open_.until <= now]:
@@ -127,7 +126,12 @@ class HeldCell:
         return ToolAnswer(call.id, f"Calling tool ['{call.tool}'] timed out ({waited}).", "TimeoutError")
 
     async def _give(self, sandbox: Sandbox, given: Sequence[tuple[int, ToolAnswer]]) -> None:
-        self._arrive(await sandbox.answer_cell(given, self.limits.cell_seconds, self.take, self.limits.output_bytes))
+        try:
+            reached = await sandbox.answer_cell(given, self.limits.cell_seconds, self.take, self.limits.output_bytes)
+        except GuestRefusal as refusal:
+            # The answers are given and nobody knows what has come of them: with the sandbox the cell is over for sure.
+            raise GuestError(f"the guest did not take the answers of tools: {refusal}") from refusal
+        self._arrive(reached)
 
     def _arrive(self, reached: Report | list[GuestCall]) -> None:
         """Note where it stands now. Raises GuestError."""
