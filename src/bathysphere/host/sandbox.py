@@ -406,7 +406,7 @@ class Sandbox:
 
 
 def guest_calls(data: bytes) -> list[GuestCall]:
-    """The calls that a guest tells of. Raises GuestError for what is not as agreed, or what not every JSON can carry."""
+    """The calls that a guest tells of. Raises GuestError for what is not as agreed or not every JSON can carry."""
     try:
         if _deeper(data, DEEPEST + 3):
             raise GuestError("the guest's calls are nested too deeply")
