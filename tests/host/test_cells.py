@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -229,9 +229,10 @@ async def test_a_timeout_that_is_not_caught_is_shown(make_host: MakeHost) -> Non
 
 async def test_nobody_keeps_a_container_awake_for_ever(make_host: MakeHost) -> None:
     """A cell that calls again and again without an answer is not waited for again and again."""
-    host = make_host(sandbox={"tool_seconds": 0.1, "cell_seconds": 2}, host={"idle_seconds": 0.2})
-    one = Interpreter((await started(host)).host, seconds=2)
-    await one.calls(
+    host = make_host(sandbox={"tool_seconds": 0.1, "cell_seconds": 3}, host={"idle_seconds": 0.2})
+    one = await started(host)
+    await one.output("import asyncio")
+    await replace(one, seconds=3).calls(
         "while True:\n    try:\n        await add({'a': 1, 'b': 1})\n    except TimeoutError:\n        pass"
     )
     while (await host.list())[0].state != "suspended":
@@ -327,11 +328,9 @@ async def test_a_cell_that_goes_on_is_not_interrupted(make_host: MakeHost) -> No
 
 
 async def test_the_time_limit_of_a_cell(make_host: MakeHost) -> None:
-    host = make_host()
-    await host.create("one")
-    one = Interpreter(host, seconds=0.5)
+    one = await started(make_host())
     await one.output("x = 3")
-    state = await one.ended("while True:\n    pass")
+    state = await replace(one, seconds=0.5).ended("while True:\n    pass")
     assert state.finished.return_code != 0
     assert state.finished.timed_out
     assert any(note.startswith("detection_timeout") and "0.5" in note for note in state.finished.notes)
@@ -339,11 +338,10 @@ async def test_the_time_limit_of_a_cell(make_host: MakeHost) -> None:
 
 
 async def test_waiting_is_not_running(make_host: MakeHost) -> None:
-    host = make_host()
-    await host.create("one")
-    one = Interpreter(host, seconds=0.6)
-    (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
-    await asyncio.sleep(1)
+    one = await started(make_host())
+    await one.output("import asyncio")
+    (call,) = await replace(one, seconds=3).calls("print(await add({'a': 1, 'b': 1}))")
+    await asyncio.sleep(3.5)
     assert await one.complete(CellWaits((call,))) == "2\n"
 
 
