@@ -25,6 +25,7 @@ from bathysphere.store import files
 from bathysphere.turn.checks import check
 from bathysphere.turn.fold import fold
 from bathysphere.turn.loop import Turn
+from bathysphere.turn.model_support import check_support
 from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.events import MessageDelta, MessageStart, StreamEvent
@@ -45,7 +46,8 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
             "Point it to the model."
         )
     checked = check(body)
-    model, _ = serving.models.choose(body.model)
+    model, choice = serving.models.choose(body.model)
+    check_support(body.model, choice, checked)
     opened = await _Opened.prepare(serving, acting, body)
     turn = Turn(
         body,

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from bathysphere.models.failures import Transient
-from bathysphere.wire.events import StreamEvent
+
+T = TypeVar("T")
 
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 60.0
 """An upstream that asks for a longer wait is not waited for: the client is told when to come again."""
 
 
-async def retried(
-    attempt: Callable[[], AsyncGenerator[StreamEvent, None]], max_retries: int
-) -> AsyncGenerator[StreamEvent, None]:
+async def retried(attempt: Callable[[], AsyncGenerator[T, None]], max_retries: int) -> AsyncGenerator[T, None]:
     """The events of the first attempt that gives any; at most ``max_retries`` more attempts than one.
 
     Waits what the upstream asked for, else twice as long each time, with jitter. Raises the ``ApiError`` of the
