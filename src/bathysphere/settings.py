@@ -135,9 +135,7 @@ class BatchSettings(_Table):
 
     request_bytes: int = Field(default=256 * MIB, ge=1024, description="one batch; each request in it as any other")
     requests: int = Field(default=100_000, ge=1, le=100_000, description="in one batch")
-    waiting_requests: int = Field(
-        default=500_000, ge=1, description="in all batches of a workspace that have not ended"
-    )
+    waiting_requests: int = Field(default=500_000, ge=1, description="in all open batches of a workspace")
     workers: int = Field(default=8, ge=0, le=256, description="requests that this server runs at the same time")
     claimed: int = Field(default=100, ge=1, le=10_000, description="requests that this server takes at a time")
     lease_seconds: float = Field(default=15.0, gt=0, description="after this a server that is silent counts as dead")

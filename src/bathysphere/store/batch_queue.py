@@ -184,10 +184,14 @@ async def commit(
 
 
 async def release(database: Database, worker_id: str) -> None:
-    """This worker ends: what it had claimed goes back to the queue. Its results have been written before."""
+    """This worker ends: what it had claimed goes back to the queue. Its results have been written before.
+
+    Where one could not be, the worker stays known until its lease is over, and that request is taken over.
+    """
     async with database.writing() as session:
         await _requeue(session, [worker_id])
-        await session.execute(delete(BatchWorkerRow).where(BatchWorkerRow.id == worker_id))
+        unwritten = exists().where(_held_by([worker_id]))
+        await session.execute(delete(BatchWorkerRow).where(BatchWorkerRow.id == worker_id, ~unwritten))
 
 
 async def take_over(database: Database, result: str, now: datetime | None = None) -> TakenOver:

@@ -253,7 +253,7 @@ def _seen() -> ColumnElement[bool]:
     return and_(MessageBatchRow.ready.is_(True), MessageBatchRow.deleted.is_(False))
 
 
-def _of(workspace_id: str) -> Select[tuple[MessageBatchRow]]:
+def _of(workspace_id: str) -> Select[MessageBatchRow]:
     return select(MessageBatchRow).where(MessageBatchRow.workspace_id == workspace_id, _seen())
 
 
