@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import tomllib
 from difflib import get_close_matches
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 MIB = 1024 * 1024
@@ -130,6 +130,15 @@ class LimitSettings(_Table):
     reserve_bytes: int = Field(default=GIB, ge=0, description="of the data directory's disk, which no file may take")
 
 
+def _network(text: str) -> str:
+    """Raises ValueError when it is none."""
+    return str(ip_network(text))
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""Addresses of one network, as in ``10.0.0.0/8``."""
+
+
 class BatchSettings(_Table):
     """Message Batches (WIRE f)."""
 
@@ -146,8 +155,8 @@ class BatchSettings(_Table):
     base_url: str | None = Field(
         default=None, pattern=r"^https?://[^\s/?#]+[^\s?#]*$", description="what results_url begins with"
     )
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
-        default=(IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"),
         description="whose X-Forwarded-Proto and X-Forwarded-Host are believed for results_url",
     )
 

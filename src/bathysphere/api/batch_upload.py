@@ -105,6 +105,8 @@ def _too_large(most: int) -> TooLarge:
 async def _bounded(stream: AsyncIterator[bytes], most: int, seen: Any) -> AsyncIterator[bytes]:
     total = 0
     async for chunk in stream:
+        if not chunk:
+            continue  # to the parser, an empty piece is the end
         total += len(chunk)
         if total > most:
             raise _too_large(most)

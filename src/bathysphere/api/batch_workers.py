@@ -1,4 +1,4 @@
-"""The workers of a server: tasks that run the requests of batches, each once (docs/decisions/batch-requests-once.md)."""
+"""The workers of a server: they run the requests of batches, each once (docs/decisions/batch-requests-once.md)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -33,6 +34,9 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 10.0
+
+_BUSY: Final = "batch request"
+"""The name of a task that has one in its hands."""
 
 INTERRUPTED: Final = (
     "The server ended while this request was running. What its code had done until then stands, so it has not been "
@@ -105,7 +109,8 @@ class BatchWorkers:
         waiting = self._serving.batches_waiting
         waiting.clear()
         if wanted * 2 < most:
-            await _one_of(self._taken)
+            self._taken.clear()
+            await self._taken.wait()
             return
         found = await batch_queue.claim(self._serving.database, self._id, wanted, self._lease, self._last_workspace)
         for claimed in found:
@@ -113,7 +118,9 @@ class BatchWorkers:
         if found:
             self._last_workspace = found[-1].batch.workspace_id
             return
-        await _one_of(waiting, timeout=_LOOK_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await waiting.wait()
 
     async def _keep_lease(self) -> None:
         await batch_queue.renew(self._serving.database, self._id, self._lease)
@@ -185,19 +192,7 @@ class BatchWorkers:
             return errored(ServerError("Internal server error"))
 
 
-_BUSY: Final = "batch request"
-
-
 async def _end(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _one_of(event: asyncio.Event, timeout: float | None = None) -> None:
-    try:
-        async with asyncio.timeout(timeout):
-            await event.wait()
-    except TimeoutError:
-        pass
-    event.clear()

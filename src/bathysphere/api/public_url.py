@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from fastapi import Request
@@ -32,9 +32,9 @@ def public_url(request: Request, path: str, settings: BatchSettings) -> str:
     return f"{scheme}://{host}{path}" if _HOST.fullmatch(host) else path
 
 
-def _trusted(request: Request, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
+def _trusted(request: Request, proxies: Sequence[str]) -> bool:
     try:
         peer = ip_address(request.client.host if request.client is not None else "")
     except ValueError:
         return False
-    return any(peer in network for network in proxies)
+    return any(peer in ip_network(network) for network in proxies)
