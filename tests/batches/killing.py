@@ -110,4 +110,4 @@ def _wait_for(server: Server, finished: float) -> None:
     while _finished(server) < finished:
         if time.monotonic() > deadline:
             raise AssertionError(f"only {_finished(server)} requests are finished\n{server.output()}")
-        time.sleep(0.02)
+        time.sleep(0.1)

@@ -57,37 +57,34 @@ class BatchWorkers:
         self._id = new_id("worker")
         self._claimed: asyncio.Queue[Claimed] = asyncio.Queue()
         self._taken = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
         self._running: list[asyncio.Task[None]] = []
         self._stopping = False
         self._last_workspace = ""
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin to work. Without workers, batches only end here when they are cancelled or expire."""
+        self._settling = asyncio.create_task(self._always(self._settle))
         if self._settings.workers == 0:
             return
         self._journal = Journal(self._serving.database, self._id)
-        self._tasks = [
-            asyncio.create_task(self._always(self._claim)),
-            asyncio.create_task(self._always(self._keep_lease)),
-            asyncio.create_task(self._always(self._settle)),
-        ]
+        self._claiming = asyncio.create_task(self._always(self._claim))
+        self._keeping = asyncio.create_task(self._always(self._keep_lease))
         self._running = [asyncio.create_task(self._always(self._run_next)) for _ in range(self._settings.workers)]
 
     async def stop(self) -> None:
         """Begin no more; what runs has ten seconds to end, and is then told as interrupted."""
+        self._stopping = True
+        await _end(self._settling)
         if not self._running:
             return
-        self._stopping = True
-        claiming, keeping, settling = self._tasks
-        await _end(claiming, settling)
+        await _end(self._claiming)
         for task in self._running:
             if task.get_name() != _BUSY:
                 task.cancel()
         await asyncio.wait(self._running, timeout=_DRAIN_SECONDS)
         await _end(*self._running)
         await self._journal.close()
-        await _end(keeping)
+        await _end(self._keeping)
         try:
             await batch_queue.release(self._serving.database, self._id)
         except DatabaseFull as error:
