@@ -72,7 +72,7 @@ def trial(folder: Path, requests: int, kills: int, seed: int, say: Callable[[str
         batch = create(
             server,
             (
-                request(f"r-{number}", bash(f"echo r-{number} >> marks", container=shared[number % CONTAINERS]))
+                request(f"r-{number}", bash(f"echo r-{number} >> /tmp/marks", container=shared[number % CONTAINERS]))
                 for number in range(requests)
             ),
         )
@@ -91,7 +91,9 @@ def trial(folder: Path, requests: int, kills: int, seed: int, say: Callable[[str
         ran: Counter[str] = Counter()
         for container in shared:
             ran.update(
-                expectations.output(ask(server, "```bash\ncat marks | tr '\\n' ' '\n```", container=container)).split()
+                expectations.output(
+                    ask(server, "```bash\ncat /tmp/marks | tr '\\n' ' '\n```", container=container)
+                ).split()
             )
         return Outcome(batch, results(server, batch["id"]), ran, kills, seconds, down)
 

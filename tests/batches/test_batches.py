@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from anthropic.types.messages.batch_create_params import Request
 from tests.batches.asking import PATH, bash, create, ended, request, results
 from tests.clients.asking import CODE_EXECUTION, get, post, send
 from tests.seeds import expectations
-from tests.server import Server
+from tests.server import Server, peak_memory, reset_peak_memory, running_server
 
 MEMBERS = {
     "id", "type", "processing_status", "request_counts", "created_at", "expires_at", "ended_at", "archived_at",
@@ -132,6 +133,20 @@ def test_the_size_of_a_batch_is_bounded_announced_or_not(taking: Server) -> None
         connection.request("POST", PATH, parts, {"x-api-key": taking.key}, encode_chunked=True)
         assert connection.getresponse().status == 413
     assert get(taking, PATH).json()["first_id"] == before
+
+
+def test_a_batch_is_never_whole_in_the_server_s_memory(tmp_path: Path) -> None:
+    """Neither on the way in nor on the way out: 40 MB of params, and as many results."""
+    with running_server(tmp_path, tables={"batches": {"workers": 0}}) as server:
+        create(server, [GOOD])  # what is loaded at the first time is loaded
+        body = json.dumps({"requests": [request(f"r{n}", {"text": "x" * 4_000}) for n in range(10_000)]}).encode()
+        before = reset_peak_memory(server.pid)
+        made = post(server, PATH, body).json()
+        assert made["request_counts"]["processing"] == 10_000
+        post(server, f"{PATH}/{made['id']}/cancel", b"")
+        assert ended(server, made["id"])["request_counts"] == counts(canceled=10_000)
+        assert {line["custom_id"] for line in results(server, made["id"])} == {f"r{n}" for n in range(10_000)}
+        assert peak_memory(server.pid) - before < 20_000_000
 
 
 def test_what_waits_in_a_workspace_is_bounded(server: Server) -> None:

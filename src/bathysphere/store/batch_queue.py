@@ -13,17 +13,55 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store.batches import Batch, batch_of
 from bathysphere.store.database import Database
-from bathysphere.store.schema import BatchRequestRow, BatchWorkerRow, MessageBatchRow
+from bathysphere.store.schema import Base, BatchRequestRow, BatchWorkerRow, MessageBatchRow
 from bathysphere.wire.batches import Outcome
 
 # Written out, not bound: only so does SQLite know that the index of these rows alone will do.
 QUEUED: Final[ColumnElement[bool]] = BatchRequestRow.state == literal_column("'queued'")
+
+_REQUESTS: Final = Base.metadata.tables[BatchRequestRow.__tablename__]
+_BATCHES: Final = Base.metadata.tables[MessageBatchRow.__tablename__]
+
+# Put together once: that takes as long as carrying them out, and each request needs them.
+_FINISH: Final = (
+    update(_REQUESTS)
+    .where(_REQUESTS.c.number == bindparam("of"), _REQUESTS.c.worker_id == bindparam("worker"))
+    .where(_REQUESTS.c.state == "begun")
+    .values(state=bindparam("outcome"), result=bindparam("text"), params=None, worker_id=None)
+)
+_BEGIN: Final = (
+    update(_REQUESTS)
+    .where(_REQUESTS.c.number.in_(bindparam("numbers", expanding=True)), _REQUESTS.c.worker_id == bindparam("worker"))
+    .where(_REQUESTS.c.state == "claimed")
+    .values(state="begun")
+    .returning(_REQUESTS.c.number, _REQUESTS.c.custom_id, _REQUESTS.c.params)
+)
+_OF_ENDED: Final = _REQUESTS.c.batch_id == bindparam("ended")
+
+
+def _counted(outcome: Outcome) -> ColumnElement[int]:
+    counted = select(func.count()).select_from(_REQUESTS).where(_OF_ENDED, _REQUESTS.c.state == outcome)
+    return counted.scalar_subquery()
+
+
+_END: Final = (
+    update(_BATCHES)
+    .where(_BATCHES.c.id == bindparam("ended"), _BATCHES.c.ended_at.is_(None), _BATCHES.c.ready.is_(True))
+    .where(~exists().where(_OF_ENDED, QUEUED), ~exists().where(_OF_ENDED, _REQUESTS.c.worker_id.is_not(None)))
+    .values(
+        ended_at=bindparam("now"),
+        succeeded=_counted("succeeded"),
+        errored=_counted("errored"),
+        canceled=_counted("canceled"),
+        expired=_counted("expired"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,29 +192,16 @@ async def commit(
     """
     now = now or datetime.now(UTC)
     async with database.writing() as session:
-        for result in done:
-            await session.execute(
-                update(BatchRequestRow)
-                .where(
-                    BatchRequestRow.number == result.number,
-                    BatchRequestRow.worker_id == worker_id,
-                    BatchRequestRow.state == "begun",
-                )
-                .values(state=result.outcome, result=result.result, params=None, worker_id=None)
-                .execution_options(synchronize_session=False)
-            )
+        connection = await session.connection()
+        if done:
+            results = [
+                {"of": result.number, "worker": worker_id, "outcome": result.outcome, "text": result.result}
+                for result in done
+            ]
+            await connection.execute(_FINISH, results)
         begun: dict[int, Begun] = {}
         if begin:
-            rows = await session.execute(
-                update(BatchRequestRow)
-                .where(
-                    BatchRequestRow.number.in_(begin),
-                    BatchRequestRow.worker_id == worker_id,
-                    BatchRequestRow.state == "claimed",
-                )
-                .values(state="begun")
-                .returning(BatchRequestRow.number, BatchRequestRow.custom_id, BatchRequestRow.params)
-            )
+            rows = await connection.execute(_BEGIN, {"numbers": list(begin), "worker": worker_id})
             begun = {number: Begun(number, custom_id, params or "{}") for number, custom_id, params in rows}
         for batch_id in dict.fromkeys(result.batch_id for result in done):
             await end_if_finished(session, batch_id, now)
@@ -218,33 +243,7 @@ async def take_over(database: Database, result: str, now: datetime | None = None
 
 async def end_if_finished(session: AsyncSession, batch_id: str, now: datetime) -> None:
     """The batch ends when none of its requests waits or runs; then they are counted."""
-
-    def counted(outcome: Outcome) -> ColumnElement[int]:
-        return (
-            select(func.count())
-            .select_from(BatchRequestRow)
-            .where(BatchRequestRow.batch_id == batch_id, BatchRequestRow.state == outcome)
-            .scalar_subquery()
-        )
-
-    await session.execute(
-        update(MessageBatchRow)
-        .where(
-            MessageBatchRow.id == batch_id,
-            MessageBatchRow.ended_at.is_(None),
-            MessageBatchRow.ready.is_(True),
-            ~exists().where(BatchRequestRow.batch_id == batch_id, QUEUED),
-            ~exists().where(BatchRequestRow.batch_id == batch_id, BatchRequestRow.worker_id.is_not(None)),
-        )
-        .values(
-            ended_at=now,
-            succeeded=counted("succeeded"),
-            errored=counted("errored"),
-            canceled=counted("canceled"),
-            expired=counted("expired"),
-        )
-        .execution_options(synchronize_session=False)
-    )
+    await (await session.connection()).execute(_END, {"ended": batch_id, "now": now})
 
 
 async def _renew(session: AsyncSession, worker_id: str, until: datetime) -> None:
