@@ -37,5 +37,9 @@ class PatientModel:
             async for event in events:
                 yield event
 
+    async def count_tokens(self, request: SampleRequest) -> int:
+        """See Model."""
+        return await self._model.count_tokens(request)
+
     async def close(self) -> None:
         """The other model is its owner's to close."""
