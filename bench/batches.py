@@ -1,7 +1,7 @@
 """A batch of 10 000 requests with code execution, whose server is killed ten times: none lost, none run twice.
 
-First the largest batch there may be goes in and out. Prints requests per second, over all and without the time in which the killed server started again. ``--requests``
-and ``--kills`` say how many.
+First the largest batch there may be goes in and out. Prints requests per second, over all and without the time in
+which the killed server started again. ``--requests`` and ``--kills`` say how many.
 """
 
 from __future__ import annotations
