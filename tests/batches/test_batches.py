@@ -48,8 +48,12 @@ def test_a_batch_runs_code_and_ends_with_a_line_for_each_request(server: Server)
 
 @pytest.mark.parametrize("bearer", [False, True])
 def test_an_sdk_does_it_all(server: Server, bearer: bool) -> None:
-    key: Any = {"auth_token": server.key} if bearer else {"api_key": server.key}
-    client = Anthropic(base_url=server.base_url, max_retries=0, **key)
+    client = Anthropic(
+        base_url=server.base_url,
+        api_key=None if bearer else server.key,
+        auth_token=server.key if bearer else None,
+        max_retries=0,
+    )
     params: Any = bash("echo by an SDK")
     made = client.messages.batches.create(requests=[Request(custom_id="only", params=params)])
     ended(server, made.id)
