@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from bathysphere import __version__
 from bathysphere.api import (
+    batches,
     container_files,
     container_run,
     containers,
@@ -27,7 +28,7 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
-    It answers the Messages, Models, Files and Containers APIs, and ``GET /health`` without a key.
+    It answers the Messages, Message Batches, Models, Files and Containers APIs, and ``GET /health`` without a key.
     """
 
     @asynccontextmanager
@@ -45,13 +46,15 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     # Looked through in this order for each request; where a model answers, the time for that is nothing.
-    for part in (container_run, containers, container_files, files, messages, count_tokens, models, openapi):
+    for part in (container_run, containers, container_files, files, messages, count_tokens, batches, models, openapi):
         app.include_router(part.router)
     app.add_api_route("/health", _health, methods=["GET"])
     # The one that is added last comes first: what is received is bounded, and what it is inflated to.
     for bound in (BodyEncoding, BodyLimit):
         app.add_middleware(
-            bound, limit_bytes=services.settings.limits.request_bytes, streamed=f"/v1/files|{container_files.STREAMED}"
+            bound,
+            limit_bytes=services.settings.limits.request_bytes,
+            streamed=f"/v1/files|{batches.PREFIX}|{container_files.STREAMED}",
         )
     install(app)
     return app

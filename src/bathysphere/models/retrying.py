@@ -16,10 +16,15 @@ LONGEST_WAIT_SECONDS: Final = 60.0
 """An upstream that asks for a longer wait is not waited for: the client is told when to come again."""
 
 
-async def retried(attempt: Callable[[], AsyncGenerator[T, None]], max_retries: int) -> AsyncGenerator[T, None]:
+async def retried(
+    attempt: Callable[[], AsyncGenerator[T, None]],
+    max_retries: int,
+    longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
+) -> AsyncGenerator[T, None]:
     """The events of the first attempt that gives any; at most ``max_retries`` more attempts than one.
 
-    Waits what the upstream asked for, else twice as long each time, with jitter. Raises the ``ApiError`` of the
+    Waits what the upstream asked for, else twice as long each time, with jitter, and never longer than
+    ``longest_wait_seconds``: an upstream that asks for more is not tried again. Raises the ``ApiError`` of the
     last attempt. Closing this closes the attempt under way.
     """
     for tried in range(max_retries + 1):
@@ -32,9 +37,10 @@ async def retried(attempt: Callable[[], AsyncGenerator[T, None]], max_retries: i
             return
         except Transient as failure:
             asked = failure.error.retry_after_seconds
-            wait = asked if asked is not None else FIRST_WAIT_SECONDS * 2**tried * random.uniform(0.75, 1.0)  # noqa: S311
-            if begun or tried == max_retries or wait > LONGEST_WAIT_SECONDS:
+            wait = asked if asked is not None else min(FIRST_WAIT_SECONDS * 2**tried, longest_wait_seconds)
+            if begun or tried == max_retries or wait > longest_wait_seconds:
                 raise failure.error from failure.__cause__
         finally:
             await events.aclose()
-        await asyncio.sleep(wait)
+        # Never sooner than asked for.
+        await asyncio.sleep(wait if asked is not None else wait * random.uniform(0.75, 1.0))  # noqa: S311
