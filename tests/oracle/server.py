@@ -25,11 +25,12 @@ from bathysphere.api.services import Services
 from bathysphere.image.image import find
 from bathysphere.settings import Settings
 from bathysphere.store import files, workspaces
-from bathysphere.store.schema import ApiKeyRow, FileRow, OrganizationRow, WorkspaceRow
+from bathysphere.store.schema import ApiKeyRow, FileRow, MessageBatchRow, OrganizationRow, WorkspaceRow
 
 KEY: Final = "my-anthropic-api-key"
 WORKSPACE: Final = "wrkspc_011CZkZaBF1tNoB5wlCeusgy"
 FILE: Final = "file_id"
+BATCH: Final = "message_batch_id"
 MODELS: Final = ("*", "before_id", "between", "after_id")
 """Patterns of the configuration: the tests page from one model to another."""
 
@@ -44,11 +45,12 @@ class Placeholders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; those that name the same thing one after another, since one may delete it."""
-        if scope["type"] != "http" or FILE not in scope["path"].split("/"):
+        named = scope["path"].split("/") if scope["type"] == "http" else []
+        if FILE not in named and BATCH not in named:
             await self._app(scope, receive, send)
             return
         async with self._making:
-            await self._file()
+            await (self._file() if FILE in named else self._batch())
             await self._app(scope, receive, send)
 
     async def _file(self) -> None:
@@ -71,6 +73,22 @@ class Placeholders:
                     blob_key=key,
                 )
             )
+
+    async def _batch(self) -> None:
+        """One that has ended, so that it can be deleted too."""
+        now = datetime.now(UTC)
+        async with self._services.database.writing() as session:
+            row = await session.get(MessageBatchRow, BATCH)
+            if row is not None:
+                row.deleted = False
+                return
+            session.add(
+                MessageBatchRow(
+                    id=BATCH, workspace_id=WORKSPACE, api_key_id="apikey_oracle", created_at=now, expires_at=now,
+                    ended_at=now, ready=True, deleted=False, requests=1, succeeded=0, errored=0, canceled=1, expired=0,
+                    headers={}, retry=False,
+                )
+            )  # fmt: skip
 
 
 async def _identity(services: Services) -> None:

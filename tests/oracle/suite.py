@@ -24,9 +24,11 @@ END_SECONDS: Final = 60.0
 
 FILES: Final = (
     "test_messages.py",
+    "messages/test_batches.py",
     "test_files.py",
     "test_models.py",
     "beta/test_messages.py",
+    "beta/messages/test_batches.py",
     "beta/test_files.py",
     "beta/test_models.py",
 )

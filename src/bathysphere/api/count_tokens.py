@@ -10,6 +10,7 @@ from bathysphere.api.acting import Acting
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.services import Serving
+from bathysphere.api.turns import forwarded
 from bathysphere.containers.container import Container
 from bathysphere.models.base import HOP_HEADER
 from bathysphere.store import files
@@ -21,8 +22,6 @@ from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.requests import CountTokensRequest
 
 router = APIRouter(route_class=ProtectedRoute)
-
-_FORWARDED = ("anthropic-version", "anthropic-beta")
 
 
 @router.post("/v1/messages/count_tokens")
@@ -43,7 +42,7 @@ async def count_tokens(request: Request, body: CountTokensRequest, serving: Serv
         _no_container,
         serving.settings,
         filenames=await _filenames(serving, acting.workspace_id, body),
-        headers={name: ", ".join(request.headers.getlist(name)) for name in _FORWARDED if name in request.headers},
+        headers=forwarded(request.headers),
     )
     counted = await unless_gone(request, turn.count_tokens())
     if body.context_management is None:

@@ -47,6 +47,12 @@ REFUSALS = (
         "ids[]: cannot be combined with page",
         "puts ids[] and page together, which the documentation excludes",
     ),
+    Refusal(
+        "test_batches.py",
+        "test_method_list_with_all_params",
+        "before_id: cannot be combined with after_id",
+        "puts before_id and after_id together, as if a page could lie in both directions",
+    ),
 )
 
 
