@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import tomllib
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 MIB = 1024 * 1024
@@ -129,6 +130,37 @@ class LimitSettings(_Table):
     reserve_bytes: int = Field(default=GIB, ge=0, description="of the data directory's disk, which no file may take")
 
 
+def _network(text: str) -> str:
+    """Raises ValueError when it is none."""
+    return str(ip_network(text))
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""Addresses of one network, as in ``10.0.0.0/8``."""
+
+
+class BatchSettings(_Table):
+    """Message Batches (WIRE f)."""
+
+    request_bytes: int = Field(default=256 * MIB, ge=1024, description="one batch; each request in it as any other")
+    requests: int = Field(default=100_000, ge=1, le=100_000, description="in one batch")
+    waiting_requests: int = Field(default=500_000, ge=1, description="in all open batches of a workspace")
+    workers: int = Field(default=8, ge=0, le=256, description="requests that this server runs at the same time")
+    claimed: int = Field(default=100, ge=1, le=10_000, description="requests that this server takes at a time")
+    lease_seconds: float = Field(default=15.0, gt=0, description="after this a server that is silent counts as dead")
+    max_iterations: int = Field(default=50, ge=1, description="samplings per request, then pause_turn (WIRE c.4)")
+    max_retries: int = Field(default=6, ge=0, le=100, description="of a sampling, beyond those of the model itself")
+    expiry_hours: float = Field(default=24.0, gt=0, description="what has not begun by then does not begin")
+    results_days: float = Field(default=29.0, gt=0, description="from a batch's creation to its results' removal")
+    base_url: str | None = Field(
+        default=None, pattern=r"^https?://[^\s/?#]+[^\s?#]*$", description="what results_url begins with"
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"),
+        description="whose X-Forwarded-Proto and X-Forwarded-Host are believed for results_url",
+    )
+
+
 Backend = Literal["anthropic", "bedrock", "vertex", "openai", "demo"]
 
 
@@ -157,6 +189,7 @@ class Settings(_Table):
     host: HostSettings = HostSettings()
     containers: ContainerSettings = ContainerSettings()
     turn: TurnSettings = TurnSettings()
+    batches: BatchSettings = BatchSettings()
     models: Annotated[tuple[ModelSettings, ...], Field(default=())] = ()
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +25,21 @@ class Upstreams:
 
 
 @contextmanager
-def serving(folder: Path, tables: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Upstreams]:
-    """A server with upstreams, and ``tables`` in its configuration."""
+def serving(
+    folder: Path,
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+    more: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[Upstreams]:
+    """A server with upstreams, and ``tables`` and ``more`` models in its configuration."""
     with ScriptedUpstream() as upstream:
         common = {"api_key_env": "UPSTREAM_KEY", "model": "upstream-model"}
         models = [
             {"match": "via-anthropic", "backend": "anthropic", "base_url": upstream.url, **common},
             {"match": "via-openai", "backend": "openai", "base_url": upstream.openai_url, **common},
         ]
-        with running_server(folder, models, tables, environment={"UPSTREAM_KEY": "key-of-the-operator"}) as server:
+        with running_server(
+            folder, [*models, *more], tables, environment={"UPSTREAM_KEY": "key-of-the-operator"}
+        ) as server:
             yield Upstreams(server, upstream)
 
 

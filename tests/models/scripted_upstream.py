@@ -236,6 +236,7 @@ class ScriptedUpstream:
             routes=[
                 Route("/v1/models", self._list_models),
                 Route("/v1/messages", self._messages, methods=["POST"]),
+                Route("/v1/messages/count_tokens", self._messages, methods=["POST"]),
                 Route("/v1/chat/completions", self._completions, methods=["POST"]),
                 Route("/model/{model:path}/invoke-with-response-stream", self._bedrock, methods=["POST"]),
                 Route("/projects/{rest:path}", self._messages, methods=["POST"]),
@@ -274,6 +275,11 @@ class ScriptedUpstream:
         error = {"type": "scripted_error", "message": message or f"scripted {status}"}
         body = {"type": "error", "error": error}
         self._script.extend(Failure(status, body, headers or {}) for _ in range(times))
+        return self
+
+    def count(self, tokens: int) -> Self:
+        """Queue the answer to a question for the number of tokens."""
+        self._script.append(Failure(200, {"input_tokens": tokens}))
         return self
 
     def clear(self) -> None:

@@ -89,3 +89,13 @@ async def test_closing_early(kind: str, model: Model, upstream: ScriptedUpstream
     if upstream.requests:
         assert await asyncio.to_thread(upstream.requests[0].closed_early.wait, 20)
     assert (await fold(model.sample(asking()))).calls, "the model goes on working"
+
+
+async def test_tokens_are_always_counted(kind: str, model: Model, upstream: ScriptedUpstream) -> None:
+    upstream.count(4711)
+    counted = await model.count_tokens(asking())
+    assert counted == 4711 if kind in ("anthropic", "vertex") else 10 < counted < 200
+    if kind in ("anthropic", "vertex"):
+        (request,) = upstream.requests
+        assert request.body["tools"] == [BASH]
+        assert {"max_tokens", "stream", "stop_sequences"}.isdisjoint(request.body)

@@ -97,6 +97,10 @@ class ScriptedModel:
         finally:
             self.closed += 1
 
+    async def count_tokens(self, request: SampleRequest) -> int:
+        self.requests.append(request)
+        return 1
+
     async def close(self) -> None:
         pass
 

@@ -8,7 +8,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from bathysphere import __version__
-from bathysphere.api import container_files, container_run, containers, files, messages, openapi
+from bathysphere.api import (
+    batches,
+    container_files,
+    container_run,
+    containers,
+    count_tokens,
+    files,
+    messages,
+    models,
+    openapi,
+)
+from bathysphere.api.body_encoding import BodyEncoding
 from bathysphere.api.body_limit import BodyLimit
 from bathysphere.api.errors import install
 from bathysphere.api.services import Services
@@ -17,7 +28,7 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
-    It answers the Messages, Files and Containers APIs, and ``GET /health`` without a key.
+    It answers the Messages, Message Batches, Models, Files and Containers APIs, and ``GET /health`` without a key.
     """
 
     @asynccontextmanager
@@ -35,12 +46,16 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     # Looked through in this order for each request; where a model answers, the time for that is nothing.
-    for part in (container_run, containers, container_files, files, messages, openapi):
+    for part in (container_run, containers, container_files, files, messages, batches, count_tokens, models, openapi):
         app.include_router(part.router)
     app.add_api_route("/health", _health, methods=["GET"])
-    app.add_middleware(
-        BodyLimit, limit_bytes=services.settings.limits.request_bytes, streamed=f"/v1/files|{container_files.STREAMED}"
-    )
+    # The one that is added last comes first: what is received is bounded, and what it is inflated to.
+    for bound in (BodyEncoding, BodyLimit):
+        app.add_middleware(
+            bound,
+            limit_bytes=services.settings.limits.request_bytes,
+            streamed=f"/v1/files|{batches.PREFIX}|{container_files.STREAMED}",
+        )
     install(app)
     return app
 

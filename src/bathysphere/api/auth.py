@@ -13,9 +13,12 @@ from starlette.datastructures import Headers
 from bathysphere.api.services import Storing, storage
 from bathysphere.store import keys
 from bathysphere.store.keys import Identity
-from bathysphere.wire.errors import AuthenticationFailed
+from bathysphere.wire.errors import AuthenticationFailed, InvalidRequest
 
 _HOW: Final = "Send a key of this server in the x-api-key header, or as Authorization: Bearer <key>."
+
+API_VERSIONS: Final = ("2023-06-01", "2026-10-21")
+"""Values of ``anthropic-version`` (WIRE 0)."""
 
 KEY_SCHEMES: Final = {
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -73,9 +76,22 @@ class ProtectedRoute(APIRoute):
 
         async def protected(request: Request) -> Response:
             await authenticate(request, await storage(request))
+            check_version(request.headers)
             return await handler(request)
 
         return protected
+
+
+def check_version(headers: Headers) -> None:
+    """Raises InvalidRequest for an ``anthropic-version`` that there isn't. Without the header it is the older one.
+
+    The OpenAPI document of the real API does not require the header, and nothing here depends on it.
+    """
+    version = headers.get("anthropic-version")
+    if version is not None and version.strip() not in API_VERSIONS:
+        raise InvalidRequest(
+            f'anthropic-version: "{version[:100]}" is not a valid version; this server has {" and ".join(API_VERSIONS)}'
+        )
 
 
 def presented_secret(headers: Headers) -> str:

@@ -32,6 +32,14 @@ _NOT_AN_OBJECT: Final = frozenset({"model_type", "model_attributes_type", "dict_
 _OUR_CLASSES: Final = re.compile(r" or (instance of \w+|object to extract fields from)$")
 
 
+class RefusedBody(HTTPException):
+    """An error of the contract, raised where a body is read: FastAPI passes only HTTPExceptions on from there."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.status, error.message)
+        self.error = error
+
+
 def install(app: FastAPI) -> None:
     """Make an application answer every failure as the protocol does, with a request id on every answer."""
     app.add_exception_handler(ApiError, _api_error)
@@ -112,6 +120,8 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error, RefusedBody):
+        return error_response(error.error, request.scope)
     method, path = request.method, _cut(request.url.path, _PATH_CHARACTERS)
     messages = {
         404: f"Not found: there is no {path} here.",

@@ -9,12 +9,14 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
 import uvloop
 
 from bathysphere.api.app import create_app
+from bathysphere.api.batch_workers import BatchWorkers
 from bathysphere.api.services import Services
 from bathysphere.containers import lifecycle
 from bathysphere.containers.containers import Containers
@@ -25,6 +27,7 @@ from bathysphere.image.definition import Definition
 from bathysphere.image.image import Image
 from bathysphere.models.configured import ConfiguredModels
 from bathysphere.settings import Settings, store_directory
+from bathysphere.store import batch_ageing
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.sweep import sweep
@@ -70,7 +73,18 @@ async def open_services(
             _hourly("expired and lost containers", lambda: lifecycle.sweep(database, host, settings.containers))
         )
         stack.push_async_callback(_end, ageing)
-        yield Services(settings, database, blobs, host, models, containers)
+        emptying = asyncio.create_task(
+            _hourly(
+                "old and deleted batches",
+                lambda: batch_ageing.sweep(database, timedelta(days=settings.batches.results_days)),
+            )
+        )
+        stack.push_async_callback(_end, emptying)
+        services = Services(settings, database, blobs, host, models, containers)
+        workers = BatchWorkers(services)
+        stack.push_async_callback(workers.stop)
+        workers.start()
+        yield services
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -128,6 +142,7 @@ def serve(
                 log_level="warning",
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 server_header=False,
+                proxy_headers=False,  # whom to believe is ours to say (public_url)
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
             # What is there by now stays. Looked through for garbage again and again, it would stop every request.

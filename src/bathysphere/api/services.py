@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -18,11 +19,13 @@ from bathysphere.store.database import Database
 
 @dataclass(slots=True)
 class Storage:
-    """What files and keys need, and all that they need."""
+    """What files, batches and keys need, and all that they need."""
 
     settings: Settings
     database: Database
     blobs: Blobs
+    batches_waiting: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
+    """Set when a batch has come in."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 import anthropic
@@ -15,6 +16,7 @@ from anthropic import AsyncAnthropic, AsyncAnthropicBedrock, AsyncAnthropicVerte
 from pydantic import TypeAdapter, ValidationError
 
 from bathysphere.models.base import HOP_HEADER, SampleRequest
+from bathysphere.models.estimating import estimated_tokens
 from bathysphere.models.failures import Transient, Upstream
 from bathysphere.models.retrying import retried
 from bathysphere.wire.blocks import ResponseBlock
@@ -37,9 +39,21 @@ AnthropicClient = AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex
 VERSIONS: Final = frozenset(("2023-06-01", "2026-10-21"))
 """Values of ``anthropic-version`` that are forwarded (WIRE 0)."""
 
-OUR_BETAS: Final = ("code-execution-", "files-api-", "skills-", "message-threads-", "advanced-tool-use-")
+OUR_BETAS: Final = (
+    "code-execution-",
+    "files-api-",
+    "skills-",
+    "message-threads-",
+    "advanced-tool-use-",
+    "token-counting-",
+    "message-batches-",
+)
 """Beta features that bathysphere itself provides; the upstream is asked for plain sampling and need not know them."""
 
+_COUNTED: Final = ("cache_control", "output_config", "output_format", "speed", "thinking")
+"""Members of a request, beside the conversation and its tools, that are taken where tokens are counted (WIRE k.1)."""
+
+_COUNTS_NOTHING: Final = frozenset((404, 405, 501))
 
 _PASSED_BLOCKS: Final = frozenset(("text", "thinking", "redacted_thinking", "tool_use"))
 _BLOCK: TypeAdapter[ResponseBlock] = TypeAdapter(ResponseBlock)
@@ -119,6 +133,14 @@ def _body(request: SampleRequest, model: str) -> dict[str, Any]:
     for name in ("system", "tools", "tool_choice", "stop_sequences"):
         if value := getattr(request, name):
             body[name] = value
+    return body
+
+
+def _counted_body(request: SampleRequest, model: str) -> dict[str, Any]:
+    body = _body(request, model)
+    for name in (*request.parameters, "max_tokens", "stream", "stop_sequences"):
+        if name not in _COUNTED:
+            body.pop(name, None)
     return body
 
 
@@ -269,6 +291,35 @@ class AnthropicModel:
                 return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
             case _:
                 return self._upstream.not_understood(str(error))
+
+    async def count_tokens(self, request: SampleRequest) -> int:
+        """See ``Model.count_tokens``. Estimated for Bedrock, whose client cannot ask, and servers that don't know."""
+        if isinstance(self._client, AsyncAnthropicBedrock):
+            return estimated_tokens(request)
+        async with aclosing(retried(lambda: self._count(request), self._max_retries)) as counts:
+            return await anext(counts)
+
+    async def _count(self, request: SampleRequest) -> AsyncGenerator[int, None]:
+        model = self._model or request.model
+        try:
+            answer = await self._client.post(
+                "/v1/messages/count_tokens",
+                body=_counted_body(request, model),
+                options={"headers": _headers(request.headers)},
+                cast_to=object,
+            )
+        except anthropic.APIStatusError as error:
+            # A model that is not there is a 404 too, but its message says so.
+            if error.status_code not in _COUNTS_NOTHING or "model" in str(error.body):
+                raise self._meaning(error, begun=False) from error
+            yield estimated_tokens(request)
+            return
+        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
+            raise self._meaning(error, begun=False) from error
+        counted = answer.get("input_tokens") if isinstance(answer, dict) else None
+        if not isinstance(counted, int) or counted < 0:
+            raise self._upstream.not_understood(f"a count of tokens without input_tokens: {str(answer)[:200]}")
+        yield max(1, counted)
 
     async def close(self) -> None:
         """Close connections."""

@@ -62,5 +62,12 @@ class Model(Protocol):
         the iterator early ends the upstream's request.
         """
 
+    async def count_tokens(self, request: SampleRequest) -> int:
+        """How many input tokens ``sample`` would be charged for this request; at least 1.
+
+        The upstream is asked where its protocol can tell, else it is estimated (``models.estimating``), so that
+        there is always an answer. ``max_tokens`` and ``stop_sequences`` don't matter. Raises as ``sample``.
+        """
+
     async def close(self) -> None:
         """Close connections."""

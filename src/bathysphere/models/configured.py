@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 from bathysphere.models.base import Model
+from bathysphere.models.catalogue import known_models
 from bathysphere.models.demo import DemoModel
 from bathysphere.models.failures import Upstream
 from bathysphere.models.local_servers import USUAL_PORTS, Look, listens_if_here, look_for_local_servers
@@ -37,6 +38,16 @@ class Choice:
     base_url: str | None
     model: str | None
     why: str
+
+    @property
+    def of_anthropic(self) -> bool:
+        """Whether it is reached by Anthropic's protocol, and so is, as far as one can tell, one of their models."""
+        return self.backend in ("anthropic", "bedrock", "vertex")
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether the pattern stands for more than one name."""
+        return bool(_GLOB_CHARACTERS & set(self.pattern))
 
     def target(self) -> str:
         """Backend, address and name sent, in words."""
@@ -124,15 +135,17 @@ class ConfiguredModels:
         ]
 
     def names(self) -> list[str]:
-        """Names that can be listed to clients: patterns that are plain names, and upstream names otherwise."""
-        listed = []
+        """Names that can be listed to clients, in the order of the entries.
+
+        Of a pattern that is a plain name, that; of another one the name sent upstream; without that the known
+        models that fit, where Anthropic's stand behind it, and the demo model's name. Any other name that fits
+        works as well.
+        """
+        listed: list[str] = []
         for choice in self.choices:
-            is_pattern = bool(_GLOB_CHARACTERS & set(choice.pattern))
-            name = (choice.model or choice.backend) if is_pattern else choice.pattern
             # A name that an earlier pattern takes, or that no pattern takes, would not reach what it promises.
-            if self.reaches(name, choice) and name not in listed:
-                listed.append(name)
-        return listed
+            listed += [name for name in _listed(choice) if self.reaches(name, choice)]
+        return list(dict.fromkeys(listed))
 
     def reaches(self, name: str, choice: Choice) -> bool:
         """Whether this is the choice for a name: the first whose pattern fits."""
@@ -149,6 +162,16 @@ class ConfiguredModels:
     async def close(self) -> None:
         """Close every model's connections."""
         await asyncio.gather(*(entry.model.close() for entry in self._entries))
+
+
+def _listed(choice: Choice) -> Iterable[str]:
+    if not choice.is_glob:
+        return (choice.pattern,)
+    if choice.model is not None:
+        return (choice.model,)
+    if choice.of_anthropic:
+        return known_models()
+    return ("demo",) if choice.backend == "demo" else ()
 
 
 def _key(entry: ModelSettings, variables: Mapping[str, str], place: str) -> tuple[str | None, str]:

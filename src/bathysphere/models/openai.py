@@ -13,6 +13,7 @@ from openai import AsyncOpenAI, AsyncStream
 from pydantic import ValidationError
 
 from bathysphere.models.base import HOP_HEADER, SampleRequest
+from bathysphere.models.estimating import estimated_tokens
 from bathysphere.models.failures import Transient, Upstream
 from bathysphere.models.openai_chunks import ChunkTranslation
 from bathysphere.models.openai_messages import chat_request
@@ -136,6 +137,10 @@ class OpenAIModel:
                 return self._refused(status, error.body or error.message, httpx2.Headers())
             case _:
                 return self._upstream.not_understood(str(error))
+
+    async def count_tokens(self, request: SampleRequest) -> int:
+        """See ``Model.count_tokens``; estimated, since this protocol has no way to ask."""
+        return estimated_tokens(request)
 
     async def close(self) -> None:
         """Close connections."""

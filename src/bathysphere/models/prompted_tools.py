@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bathysphere.models.base import Model, SampleRequest, UpstreamMessage
 from bathysphere.models.composing import Composer
+from bathysphere.models.estimating import estimated_tokens
 from bathysphere.models.fenced_calls import TOOL_CALL, FencedCalls, Piece, fence_tools
 from bathysphere.wire.events import (
     ContentBlockDelta,
@@ -112,6 +113,15 @@ def prompted(request: SampleRequest) -> SampleRequest:
     )
 
 
+def _without_tools(request: SampleRequest) -> bool:
+    return not request.tools or (request.tool_choice or {}).get("type") == "none"
+
+
+def _untold(request: SampleRequest) -> SampleRequest:
+    """The request of which no tool is described; calls and results of earlier turns as text all the same."""
+    return replace(request, tools=[], tool_choice=None, messages=[_as_text(message) for message in request.messages])
+
+
 class PromptedTools:
     """Wraps a model without tool calling. A call ends the sampling, so there is one per answer.
 
@@ -123,10 +133,13 @@ class PromptedTools:
 
     def sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
         """See ``Model.sample``."""
-        if not request.tools or (request.tool_choice or {}).get("type") == "none":
-            messages = [_as_text(message) for message in request.messages]
-            return self._model.sample(replace(request, tools=[], tool_choice=None, messages=messages))
+        if _without_tools(request):
+            return self._model.sample(_untold(request))
         return self._sample(request)
+
+    async def count_tokens(self, request: SampleRequest) -> int:
+        """See ``Model.count_tokens``; of the request as the wrapped model is shown it."""
+        return await self._model.count_tokens(_untold(request) if _without_tools(request) else prompted(request))
 
     async def _sample(self, request: SampleRequest) -> AsyncGenerator[StreamEvent, None]:
         shown = prompted(request)
@@ -204,9 +217,8 @@ class _Reading:
         ending = self._ending
         events = self._told(self._parser.end(cut_off=ending is not None and ending.delta.stop_reason == "max_tokens"))
         if ending is None:
-            characters = len(json.dumps([shown.system, [message.content for message in shown.messages]]))
             estimate = {
-                "input_tokens": self._usage.input_tokens or -(-characters // _CHARACTERS_PER_TOKEN),
+                "input_tokens": self._usage.input_tokens or estimated_tokens(shown),
                 "output_tokens": -(-self._written // _CHARACTERS_PER_TOKEN),
             }
             return [*events, *self._composer.finish("tool_use", self._usage.model_copy(update=estimate))]

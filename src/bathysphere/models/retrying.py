@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from bathysphere.models.failures import Transient
-from bathysphere.wire.events import StreamEvent
+
+T = TypeVar("T")
 
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 60.0
@@ -16,11 +17,12 @@ LONGEST_WAIT_SECONDS: Final = 60.0
 
 
 async def retried(
-    attempt: Callable[[], AsyncGenerator[StreamEvent, None]], max_retries: int
-) -> AsyncGenerator[StreamEvent, None]:
+    attempt: Callable[[], AsyncGenerator[T, None]], max_retries: int, longest_wait_seconds: float = LONGEST_WAIT_SECONDS
+) -> AsyncGenerator[T, None]:
     """The events of the first attempt that gives any; at most ``max_retries`` more attempts than one.
 
-    Waits what the upstream asked for, else twice as long each time, with jitter. Raises the ``ApiError`` of the
+    Waits what the upstream asked for, else twice as long each time, with jitter, and never longer than
+    ``longest_wait_seconds``: an upstream that asks for more is not tried again. Raises the ``ApiError`` of the
     last attempt. Closing this closes the attempt under way.
     """
     for tried in range(max_retries + 1):
@@ -33,9 +35,10 @@ async def retried(
             return
         except Transient as failure:
             asked = failure.error.retry_after_seconds
-            wait = asked if asked is not None else FIRST_WAIT_SECONDS * 2**tried * random.uniform(0.75, 1.0)  # noqa: S311
-            if begun or tried == max_retries or wait > LONGEST_WAIT_SECONDS:
+            wait = asked if asked is not None else min(FIRST_WAIT_SECONDS * 2**tried, longest_wait_seconds)
+            if begun or tried == max_retries or wait > longest_wait_seconds:
                 raise failure.error from failure.__cause__
         finally:
             await events.aclose()
-        await asyncio.sleep(wait)
+        # Never sooner than asked for.
+        await asyncio.sleep(wait if asked is not None else wait * random.uniform(0.75, 1.0))  # noqa: S311

@@ -150,6 +150,92 @@ class PausedCellRow(Base):
     files: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
 
 
+class MessageBatchRow(Base):
+    """A batch. Nobody sees it before ``ready``, as its requests are still arriving, or once it is ``deleted``.
+
+    The counts are those of its end, and null before. ``body_sha256`` and ``idempotency_key`` tell a create that is
+    sent again; ``retry`` is whether the one that made it said that it was.
+    """
+
+    __tablename__ = "message_batches"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
+    api_key_id: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    cancel_initiated_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    archived_at: Mapped[datetime | None]
+    ready: Mapped[bool]
+    deleted: Mapped[bool]
+    requests: Mapped[int]
+    succeeded: Mapped[int | None]
+    errored: Mapped[int | None]
+    canceled: Mapped[int | None]
+    expired: Mapped[int | None]
+    headers: Mapped[dict[str, str]] = mapped_column(JSON)
+    body_sha256: Mapped[str | None]
+    idempotency_key: Mapped[str | None]
+    retry: Mapped[bool]
+
+    __table_args__ = (
+        Index("ix_message_batches_listing", "workspace_id", "created_at", "id"),
+        Index(
+            "ix_message_batches_open",
+            "workspace_id",
+            "created_at",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+
+class BatchRequestRow(Base):
+    """A request of a batch: ``queued``, ``claimed`` by a worker, ``begun``, and with its result one of the rest.
+
+    ``params`` and ``result`` are JSON text, written and read whole; a result replaces the params.
+    """
+
+    __tablename__ = "batch_requests"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    batch_id: Mapped[str] = mapped_column(ForeignKey("message_batches.id"))
+    custom_id: Mapped[str]
+    state: Mapped[str]
+    worker_id: Mapped[str | None]
+    params: Mapped[str | None]
+    result: Mapped[str | None]
+
+    __table_args__ = (
+        Index("ix_batch_requests_batch", "batch_id", "number"),
+        Index(
+            "ix_batch_requests_queued",
+            "batch_id",
+            "number",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        # What is in a worker's hands: few rows, at any time.
+        Index(
+            "ix_batch_requests_held",
+            "batch_id",
+            "worker_id",
+            sqlite_where=text("worker_id IS NOT NULL"),
+            postgresql_where=text("worker_id IS NOT NULL"),
+        ),
+    )
+
+
+class BatchWorkerRow(Base):
+    """A process that runs requests of batches. Once ``lease_until`` has passed it counts as dead."""
+
+    __tablename__ = "batch_workers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    lease_until: Mapped[datetime]
+
+
 class FileRow(Base):
     """A file. ``blob_key`` is null once an expired file's bytes have been removed."""
 

@@ -187,6 +187,19 @@ class Turn:
         )
         yield MessageStop()
 
+    async def count_tokens(self) -> int:
+        """How many input tokens the first sampling has; nothing is run or sampled. ``events`` is of no use after it.
+
+        Calls that wait to be run stand there with a short result, since nobody knows theirs yet.
+        """
+        waiting = [call.block for call in self._pending]
+        if self._answered is not None:
+            waiting.insert(0, self._answered.cell)
+        for block in waiting:
+            assert self._tools is not None, "checked"
+            self._content.append(self._tools.refuse(block, "unavailable"))
+        return await self._model.count_tokens(self._sample_request(first=True))
+
     async def _go_on(self) -> AsyncGenerator[StreamEvent, None]:
         """What earlier requests have left to do: a cell whose calls have been answered, and calls that wait.
 

@@ -54,7 +54,7 @@ class MessagesRequest(BaseModel):
     context_management: dict[str, Any] | None = None
     thread: Any = None
     mcp_servers: list[Any] | None = None
-    fallbacks: list[Any] | None = None
+    fallbacks: Any = None
 
     @model_validator(mode="before")
     @classmethod
@@ -62,6 +62,12 @@ class MessagesRequest(BaseModel):
         """What Python's JSON takes and nothing after it could carry: depth without end, halves of characters."""
         _check_carriable(value)
         return value
+
+
+class CountTokensRequest(MessagesRequest):
+    """The body of ``POST /v1/messages/count_tokens``: a request to sample that is never sampled."""
+
+    max_tokens: int = Field(default=1, ge=0)
 
 
 def _check_carriable(value: Any) -> None:

@@ -12,11 +12,12 @@ from bathysphere.models.demo.conversation import Conversation
 from bathysphere.models.demo.guidance import NOTICE, guidance
 from bathysphere.models.demo.plan import Call, Toolbox
 from bathysphere.models.demo.repertoire import plan_for
+from bathysphere.models.estimating import estimated_tokens
 from bathysphere.wire.events import StreamEvent
 from bathysphere.wire.message import StopReason, Usage
 
 CHARACTERS_PER_TOKEN = 4
-"""The demo model has no tokeniser: its counts of tokens, and ``max_tokens``, are this rough estimate."""
+"""The demo model has no tokeniser: its counts of what it writes, and ``max_tokens``, are this rough estimate."""
 
 _TEXT_PIECE = 24
 _JSON_PIECE = 96
@@ -38,11 +39,6 @@ def _cut(text: str, stop_sequences: list[str]) -> tuple[str, str | None]:
         return text, None
     at, stop = min(found)
     return text[:at], stop
-
-
-def _input_tokens(request: SampleRequest) -> int:
-    shown = [request.system, [message.content for message in request.messages], request.tools]
-    return _tokens(len(json.dumps(shown, ensure_ascii=False)))
 
 
 def _decide(request: SampleRequest) -> tuple[str, Call | None]:
@@ -75,7 +71,7 @@ class DemoModel:
         said, arguments = said[:budget], arguments[: max(0, budget - len(said))]
 
         composer = Composer()
-        usage = Usage(input_tokens=_input_tokens(request), output_tokens=min(1, request.max_tokens))
+        usage = Usage(input_tokens=estimated_tokens(request), output_tokens=min(1, request.max_tokens))
         yield composer.start(request.model, usage)
         for piece in _pieces(said, _TEXT_PIECE):
             for event in composer.text(piece):
@@ -91,6 +87,10 @@ class DemoModel:
         final = usage.model_copy(update={"output_tokens": _tokens(len(said) + len(arguments))})
         for event in composer.finish(reason, final, stopped_by):
             yield event
+
+    async def count_tokens(self, request: SampleRequest) -> int:
+        """See ``Model.count_tokens``; the estimate that its answers carry too."""
+        return estimated_tokens(request)
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -1,0 +1,195 @@
+"""The workers of a server: they run the requests of batches, each once (docs/decisions/batch-requests-once.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from bathysphere.api.batch_journal import Journal
+from bathysphere.api.errors import invalid_request, log_failure
+from bathysphere.api.services import Services
+from bathysphere.api.turns import begin_turn
+from bathysphere.containers.recording import Actor
+from bathysphere.models.patient import PatientModel
+from bathysphere.store import batch_ageing, batch_queue
+from bathysphere.store.batch_queue import Begun, Claimed, Done
+from bathysphere.store.batches import Batch
+from bathysphere.store.database import DatabaseFull
+from bathysphere.turn.fold import fold
+from bathysphere.wire.batches import check_params, errored, succeeded
+from bathysphere.wire.errors import ApiError, ServerError
+from bathysphere.wire.ids import new_id
+from bathysphere.wire.requests import MessagesRequest
+
+_log = logging.getLogger(__name__)
+
+# Another server on the same data directory may have received a batch.
+_LOOK_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
+_DRAIN_SECONDS: Final = 10.0
+
+_BUSY: Final = "batch request"
+"""The name of a task that has one in its hands."""
+
+INTERRUPTED: Final = (
+    "The server ended while this request was running. What its code had done until then stands, so it has not been "
+    "run again. Send it again if that does no harm."
+)
+
+
+class BatchWorkers:
+    """Runs requests of batches until it is stopped. One per server; ``start`` it inside the event loop."""
+
+    def __init__(self, serving: Services) -> None:
+        self._serving = serving
+        self._settings = serving.settings.batches
+        self._turns = serving.settings.model_copy(
+            update={"turn": serving.settings.turn.model_copy(update={"max_iterations": self._settings.max_iterations})}
+        )
+        self._lease = timedelta(seconds=self._settings.lease_seconds)
+        self._id = new_id("worker")
+        self._claimed: asyncio.Queue[Claimed] = asyncio.Queue()
+        self._taken = asyncio.Event()
+        self._running: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._last_workspace = ""
+
+    def start(self) -> None:
+        """Begin to work. Without workers, batches only end here when they are cancelled or expire."""
+        self._settling = asyncio.create_task(self._always(self._settle))
+        if self._settings.workers == 0:
+            return
+        self._journal = Journal(self._serving.database, self._id)
+        self._claiming = asyncio.create_task(self._always(self._claim))
+        self._keeping = asyncio.create_task(self._always(self._keep_lease))
+        self._running = [asyncio.create_task(self._always(self._run_next)) for _ in range(self._settings.workers)]
+
+    async def stop(self) -> None:
+        """Begin no more; what runs has ten seconds to end, and is then told as interrupted."""
+        self._stopping = True
+        await _end(self._settling)
+        if not self._running:
+            return
+        await _end(self._claiming)
+        for task in self._running:
+            if task.get_name() != _BUSY:
+                task.cancel()
+        await asyncio.wait(self._running, timeout=_DRAIN_SECONDS)
+        await _end(*self._running)
+        await self._journal.close()
+        await _end(self._keeping)
+        try:
+            await batch_queue.release(self._serving.database, self._id)
+        except DatabaseFull as error:
+            _log.warning("requests of batches stay claimed for %g s: %s", self._settings.lease_seconds, error)
+
+    async def _always(self, step: Callable[[], Awaitable[None]]) -> None:
+        """One step after the other; what fails is told and tried again."""
+        while not self._stopping:
+            try:
+                await step()
+            except Exception:
+                _log.exception("working on batches failed; going on")
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _claim(self) -> None:
+        """Keep the workers in work: take requests when less than half of what may be claimed is left."""
+        most = max(self._settings.claimed, self._settings.workers)
+        wanted = most - self._claimed.qsize()
+        waiting = self._serving.batches_waiting
+        waiting.clear()
+        if wanted * 2 < most:
+            self._taken.clear()
+            await self._taken.wait()
+            return
+        found = await batch_queue.claim(self._serving.database, self._id, wanted, self._lease, self._last_workspace)
+        for claimed in found:
+            self._claimed.put_nowait(claimed)
+        if found:
+            self._last_workspace = found[-1].batch.workspace_id
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await waiting.wait()
+
+    async def _keep_lease(self) -> None:
+        await batch_queue.renew(self._serving.database, self._id, self._lease)
+        await asyncio.sleep(self._settings.lease_seconds / 3)
+
+    async def _settle(self) -> None:
+        """End what is cancelled or has expired, and take over from the dead."""
+        result = json.dumps(errored(ServerError(INTERRUPTED)))
+        taken = await batch_queue.take_over(self._serving.database, result)
+        if taken.queued or taken.given_up:
+            _log.warning(
+                "requests of batches in the hands of a server that ended: %d are queued again, %d had begun and failed",
+                taken.queued,
+                taken.given_up,
+            )
+            self._serving.batches_waiting.set()
+        await batch_ageing.settle(self._serving.database)
+        await asyncio.sleep(min(_LOOK_SECONDS, self._settings.lease_seconds / 3))
+
+    async def _run_next(self) -> None:
+        claimed = await self._claimed.get()
+        self._taken.set()
+        task = asyncio.current_task()
+        assert task is not None
+        task.set_name(_BUSY)
+        try:
+            begun = await self._journal.begin(claimed.number)
+            if begun is not None:
+                await self._run(claimed.batch, begun)
+        finally:
+            task.set_name("")
+
+    async def _run(self, batch: Batch, begun: Begun) -> None:
+        try:
+            result = await self._result(batch, begun)
+        except asyncio.CancelledError:
+            self._keep(batch, begun, errored(ServerError(INTERRUPTED)))
+            raise
+        self._keep(batch, begun, result)
+
+    def _keep(self, batch: Batch, begun: Begun, result: dict[str, Any]) -> None:
+        text = json.dumps(result, separators=(",", ":"))
+        self._journal.done(Done(begun.number, batch.id, result["type"], text))
+
+    async def _result(self, batch: Batch, begun: Begun) -> dict[str, Any]:
+        """Run a request, and give the protocol's ``result`` of it."""
+        place = f"{batch.id}: {begun.custom_id}"
+        try:
+            params = json.loads(begun.params)
+            check_params(params)
+            body = MessagesRequest.model_validate(params)
+            model, _ = self._serving.models.choose(body.model)
+            events = await begin_turn(
+                self._serving,
+                Actor(batch.workspace_id, batch.api_key_id, batch.id),
+                body,
+                batch.headers,
+                model=PatientModel(model, self._settings.max_retries),
+                settings=self._turns,
+            )
+            return succeeded((await fold(events)).wire())
+        except ValidationError as error:
+            return errored(invalid_request(error.errors(include_url=False)))
+        except ApiError as error:
+            log_failure(error, place)
+            return errored(error)
+        except Exception:
+            _log.exception("%s failed", place)
+            return errored(ServerError("Internal server error"))
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
