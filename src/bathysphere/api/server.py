@@ -20,6 +20,7 @@ from bathysphere.api.batch_workers import BatchWorkers
 from bathysphere.api.services import Services
 from bathysphere.containers import lifecycle
 from bathysphere.containers.containers import Containers
+from bathysphere.containers.host import HostError
 from bathysphere.containers.local import LocalHost
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.spawning import spawn
@@ -97,6 +98,8 @@ async def _hourly(what: str, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await work()
+        except HostError as error:
+            _log.warning("removing %s has to wait for an hour: %s", what, error)
         except Exception:
             # What a sweep could not remove, the next one will find again; serving goes on.
             _log.exception("removing %s failed", what)
