@@ -117,7 +117,9 @@ class InterpreterHost(TableHost):
                 await result
         except Exception:
             failure = traceback.format_exc(limit=0)
-        finished = Finished(int(bool(failure)), self.times_out, 0.0, files=self.produce)
+        # As the guest reports it (tests/guest/test_interrupting.py).
+        code, notes = (130, ("detection_timeout: it ran too long.",)) if self.times_out else (int(bool(failure)), ())
+        finished = Finished(code, self.times_out, 0.0, files=self.produce, notes=notes)
         return CellEnded(running.stdout.getvalue().encode(), failure.encode(), finished)
 
     def _function(self, name: str, running: _Running) -> Any:

@@ -164,17 +164,9 @@ class Cells:
         )
 
     def _result(self, cell_id: str, result: CommandResult) -> CodeResultBlock:
-        content = result_content(result, "code_execution")
         if result.timed_out and self._version.cell_limit == "command":
             return code_error(cell_id, "execution_time_exceeded")
-        if result.timed_out:
-            content["return_code"] = content["return_code"] or 1
-            if "detection_timeout" not in f"{content['stdout']}{content['stderr']}":
-                limit = f"detection_timeout: the cell ran longer than {self._limits.cell_seconds:g} seconds."
-                content["stderr"] += (
-                    "\n" if content["stderr"] and not content["stderr"].endswith("\n") else ""
-                ) + limit
-        return CodeResultBlock(tool_use_id=cell_id, content=content)
+        return CodeResultBlock(tool_use_id=cell_id, content=result_content(result, "code_execution"))
 
     @staticmethod
     def _failed(cell_id: str, error: HostError) -> CodeResultBlock:
