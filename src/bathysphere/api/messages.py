@@ -11,22 +11,24 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from bathysphere.api.acting import Acting
+from bathysphere.api.attempts import attempt, idempotency_key
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.disconnecting import unless_gone
-from bathysphere.api.request_id import request_id
+from bathysphere.api.request_id import answer_headers, request_id
 from bathysphere.api.services import Services, Serving
+from bathysphere.api.shared_turn import SharedTurn
 from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
 from bathysphere.containers.container import Container
 from bathysphere.containers.containers import upload_failed
 from bathysphere.containers.host import HostError
 from bathysphere.containers.recording import Actor
-from bathysphere.models.base import HOP_HEADER
+from bathysphere.models.base import HOP_HEADER, Model
 from bathysphere.store import files
-from bathysphere.turn.checks import check
+from bathysphere.turn.checks import Checked, check
 from bathysphere.turn.fold import fold
 from bathysphere.turn.loop import Turn
 from bathysphere.wire.blocks import ContainerUploadBlock
-from bathysphere.wire.errors import InvalidRequest, NotFound
+from bathysphere.wire.errors import InvalidRequest, NotFound, RateLimited
 from bathysphere.wire.events import MessageDelta, MessageStart, StreamEvent
 from bathysphere.wire.message import Container as WireContainer
 from bathysphere.wire.requests import MessagesRequest
@@ -46,24 +48,104 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         )
     checked = check(body)
     model, _ = serving.models.choose(body.model)
-    opened = await _Opened.prepare(serving, acting, body)
-    turn = Turn(
-        body,
-        checked,
-        model,
-        opened.open,
-        serving.settings,
-        filenames=opened.filenames,
-        headers={name: ", ".join(request.headers.getlist(name)) for name in _FORWARDED if name in request.headers},
-        container_used=opened.used(),
-    )
-    events = opened.watch(turn.events())
+    headers = {name: ", ".join(request.headers.getlist(name)) for name in _FORWARDED if name in request.headers}
+    work = _Work(serving, acting, body, checked, model, headers)
+    if checked.version is None and idempotency_key(request) is None:
+        serving.rate_limits.request(acting, answer_headers(request.scope))
+        return await _answer_once(request, body, serving, work.events())
+    this = await attempt(request, acting)
+    turn = serving.retries.find(this)
+    if turn is None:
+        try:
+            serving.rate_limits.request(acting, answer_headers(request.scope))
+        except RateLimited:
+            serving.retries.failed(this)
+            raise
+        if work.container_id is not None:
+            serving.retries.give_way(this.owner, work.container_id)
+        turn = serving.retries.begin(this, work, streamed=bool(body.stream))
+    return await _answer_shared(request, serving, turn)
+
+
+async def _answer_once(
+    request: Request, body: MessagesRequest, serving: Services, events: AsyncGenerator[StreamEvent, None]
+) -> Response:
+    """The answer of a turn that ends with its client."""
     if body.stream:
-        stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
-        await stream.begin()
-        return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
+        return await _streamed(request, serving, events)
     message = await unless_gone(request, fold(events))
     return JSONResponse(message.wire())
+
+
+async def _answer_shared(request: Request, serving: Services, turn: SharedTurn) -> Response:
+    """The answer of a turn that may have begun with an earlier try of the request, and may go on for the next one."""
+    if not turn.streamed:
+        whole = await unless_gone(request, turn.whole())
+        return Response(whole, media_type="application/json")
+    if turn.answer is not None:
+        return Response(await unless_gone(request, turn.whole()), media_type=MEDIA_TYPE, headers=HEADERS)
+    return await _streamed(request, serving, turn.events())
+
+
+async def _streamed(
+    request: Request, serving: Services, events: AsyncGenerator[StreamEvent, None]
+) -> StreamingResponse:
+    stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
+    await stream.begin()
+    return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+class _Work:
+    """A turn that is to be carried out, with its container."""
+
+    def __init__(
+        self,
+        serving: Services,
+        actor: Actor,
+        body: MessagesRequest,
+        checked: Checked,
+        model: Model,
+        headers: dict[str, str],
+    ) -> None:
+        self._serving = serving
+        self._actor = actor
+        self._given: tuple[MessagesRequest, Checked, Model, dict[str, str]] | None = (body, checked, model, headers)
+        self._opened: _Opened | None = None
+        self.container_id = body.container.id if body.container is not None else None
+        self.ran_code = False
+
+    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+        """The events of the turn. Raises ApiError for what cannot be begun, too."""
+        assert self._given is not None, "carried out once"
+        body, checked, model, headers = self._given
+        # What is remembered of the turn must not keep its request, which may be large.
+        self._given = None
+        with self._serving.rate_limits.turn(self._actor) as slot:
+            opened = self._opened = await _Opened.prepare(self._serving, self._actor, body)
+
+            async def open_container() -> Container:
+                slot.use(opened.container_id)
+                self.ran_code = True
+                return await opened.open()
+
+            turn = Turn(
+                body,
+                checked,
+                model,
+                open_container,
+                self._serving.settings,
+                filenames=opened.filenames,
+                headers=headers,
+                container_used=opened.used(),
+            )
+            async with aclosing(opened.watch(turn.events())) as events:
+                async for event in events:
+                    yield event
+
+    async def discard(self) -> None:
+        """Remove the container that the turn made, if it did."""
+        if self._opened is not None:
+            await self._opened.discard()
 
 
 class _Opened:
@@ -128,6 +210,11 @@ class _Opened:
             return await self.open()
         except HostError as error:
             raise upload_failed(filename, error) from error
+
+    @property
+    def container_id(self) -> str | None:
+        """The container's id; None when there is none yet."""
+        return self._container.id if self._container is not None else None
 
     def used(self) -> WireContainer | None:
         """What the answer says about the container; None when there is none yet."""

@@ -15,6 +15,8 @@ import uvicorn
 import uvloop
 
 from bathysphere.api.app import create_app
+from bathysphere.api.rate_limits import RateLimits
+from bathysphere.api.retries import Retries
 from bathysphere.api.services import Services
 from bathysphere.containers import lifecycle
 from bathysphere.containers.containers import Containers
@@ -70,7 +72,9 @@ async def open_services(
             _hourly("expired and lost containers", lambda: lifecycle.sweep(database, host, settings.containers))
         )
         stack.push_async_callback(_end, ageing)
-        yield Services(settings, database, blobs, host, models, containers)
+        retries = Retries(settings.retries)
+        stack.push_async_callback(retries.close)
+        yield Services(settings, database, blobs, host, models, containers, retries, RateLimits(settings.rate_limits))
 
 
 async def _end(task: asyncio.Task[None]) -> None:
