@@ -34,7 +34,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 def patient(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose turns go on for a minute without their clients; it sends the model ``upstream`` there."""
     entry = {"match": "upstream", "backend": "anthropic", "base_url": upstream.url, "api_key_env": "UPSTREAM_KEY"}
-    models = [entry | {"max_retries": 0}, {"backend": "demo"}]
+    models: list[dict[str, Any]] = [entry | {"max_retries": 0}, {"backend": "demo"}]
     tables = {"retries": {"grace_seconds": 60}}
     with running_server(tmp_path_factory.mktemp("patient"), models, tables, {"UPSTREAM_KEY": "k"}) as server:
         yield server
