@@ -111,3 +111,42 @@ def test_a_second_cell_is_told_that_the_first_one_waits(paused: Conversation) ->
     answer = post(paused.server, "/v1/messages", body).json()
     (result,) = [block for block in answer["content"] if block["type"] == "code_execution_tool_result"]
     assert result["content"] == {"type": "code_execution_tool_result_error", "error_code": "too_many_requests"}
+
+
+class TestWhatIsTooLarge:
+    """It is refused with what to do, and takes nothing from the code that waits."""
+
+    def test_results(self, paused: Conversation) -> None:
+        right = paused.body["messages"]
+        (result,) = right[-1]["content"]
+        large = {"role": "user", "content": [{**result, "content": "\u00e9" * (4 << 20)}]}
+        answer = paused.send(messages=[*right[:-1], large])
+        assert answer.status == 400, answer.body
+        assert "MiB" in answer.json()["error"]["message"]
+        assert paused.advance()["stop_reason"] == "tool_use"
+
+    def test_code_that_was_sent_back(self, server: Server) -> None:
+        call = {
+            "type": "server_tool_use",
+            "id": "srvtoolu_1",
+            "name": "code_execution",
+            "input": {"code": "x = '" + "\U0001f600" * 900_000 + "'"},
+        }
+        body = question(PROMPT, tools=TOOLS)
+        body["messages"] = [*body["messages"], {"role": "assistant", "content": [call]}]
+        answer = post(server, "/v1/messages", body)
+        assert answer.status == 200, answer.body
+        assert answer.json()["content"][0]["content"]["error_code"] == "invalid_tool_input"
+
+    def test_ids(self, server: Server) -> None:
+        call = {
+            "type": "server_tool_use",
+            "id": "srvtoolu_" + "a" * 200,
+            "name": "code_execution",
+            "input": {"code": "1"},
+        }
+        body = question(PROMPT, tools=TOOLS)
+        body["messages"] = [*body["messages"], {"role": "assistant", "content": [call]}]
+        answer = post(server, "/v1/messages", body)
+        assert answer.status == 400, answer.body
+        assert "server_tool_use.id" in answer.json()["error"]["message"]

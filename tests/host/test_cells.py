@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from bathysphere.containers.host import (
     CellState,
     CellWaits,
     InterpreterBusy,
+    SandboxFailed,
     ToolAnswer,
     ToolCall,
     ToolFunction,
@@ -26,7 +27,7 @@ from bathysphere.containers.host import (
 from bathysphere.containers.local import LocalHost
 
 from .conftest import Container, MakeHost, wait_for_end
-from .test_placing import daemon_of
+from .test_placing import daemon_of, guest_of
 
 ADD = ToolFunction("add", ("a", "b"), "The sum of two numbers.")
 
@@ -56,9 +57,7 @@ class Interpreter:
         return state.stdout.decode()
 
     async def calls(self, source: str) -> tuple[ToolCall, ...]:
-        state = await self.run(source)
-        assert isinstance(state, CellWaits), state
-        return state.calls
+        return calls_of(await self.run(source))
 
     async def complete(self, state: CellState) -> str:
         """Answer every call of ``add`` until the cell ends; what it printed."""
@@ -67,6 +66,11 @@ class Interpreter:
             state = await self.answer(*sums)
         assert (state.stderr, state.finished.return_code) == (b"", 0), state
         return state.stdout.decode()
+
+
+def calls_of(state: CellState) -> tuple[ToolCall, ...]:
+    assert isinstance(state, CellWaits), state
+    return state.calls
 
 
 async def started(host: LocalHost, name: str = "one") -> Interpreter:
@@ -152,6 +156,18 @@ async def test_a_call_is_answered_once(make_host: MakeHost) -> None:
     assert await one.answer(ToolAnswer(first.id, "5")) == end
 
 
+async def test_what_has_come_of_a_cell_is_known_after_others(make_host: MakeHost) -> None:
+    """The turn may have gone on to further cells before it failed and is asked for again."""
+    one = await started(make_host())
+    (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
+    end = await one.answer(ToolAnswer(call.id, "2"))
+    for number in range(3):
+        (other,) = calls_of(await one.run("print(await add({'a': 1, 'b': 1}))", cell=f"then_{number}"))
+        await one.answer(ToolAnswer(other.id, "3"), cell=f"then_{number}")
+    await one.run("print(await add({'a': 1, 'b': 1}))", cell="waits")
+    assert await one.answer(ToolAnswer(call.id, "2")) == end
+
+
 async def test_answers_sent_at_the_same_time_count_once(make_host: MakeHost) -> None:
     one = await started(make_host())
     (call,) = await one.calls("n = globals().get('n', 0) + 1\nx = await add({'a': 1, 'b': 1})\nprint(n, x)")
@@ -165,6 +181,15 @@ async def test_what_was_never_called_cannot_be_answered(make_host: MakeHost) -> 
     (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
     with pytest.raises(ValueError, match="has made no call"):
         await one.answer(ToolAnswer("a" * 24, "2"))
+    assert await one.complete(CellWaits((call,))) == "2\n"
+
+
+async def test_right_answers_beside_one_to_what_was_never_called_are_not_lost(make_host: MakeHost) -> None:
+    one = await started(make_host())
+    (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
+    with pytest.raises(ValueError, match="has made no call"):
+        await one.answer(ToolAnswer(call.id, "5"), ToolAnswer("a" * 24, "2"))
+    assert await one.answer() == CellWaits((call,))
     assert await one.complete(CellWaits((call,))) == "2\n"
 
 
@@ -204,9 +229,10 @@ async def test_a_timeout_that_is_not_caught_is_shown(make_host: MakeHost) -> Non
 
 async def test_nobody_keeps_a_container_awake_for_ever(make_host: MakeHost) -> None:
     """A cell that calls again and again without an answer is not waited for again and again."""
-    host = make_host(sandbox={"tool_seconds": 0.1, "cell_seconds": 2}, host={"idle_seconds": 0.2})
-    one = Interpreter((await started(host)).host, seconds=2)
-    await one.calls(
+    host = make_host(sandbox={"tool_seconds": 0.1, "cell_seconds": 3}, host={"idle_seconds": 0.2})
+    one = await started(host)
+    await one.output("import asyncio")
+    await replace(one, seconds=3).calls(
         "while True:\n    try:\n        await add({'a': 1, 'b': 1})\n    except TimeoutError:\n        pass"
     )
     while (await host.list())[0].state != "suspended":
@@ -302,11 +328,9 @@ async def test_a_cell_that_goes_on_is_not_interrupted(make_host: MakeHost) -> No
 
 
 async def test_the_time_limit_of_a_cell(make_host: MakeHost) -> None:
-    host = make_host()
-    await host.create("one")
-    one = Interpreter(host, seconds=0.5)
+    one = await started(make_host())
     await one.output("x = 3")
-    state = await one.ended("while True:\n    pass")
+    state = await replace(one, seconds=0.5).ended("while True:\n    pass")
     assert state.finished.return_code != 0
     assert state.finished.timed_out
     assert any(note.startswith("detection_timeout") and "0.5" in note for note in state.finished.notes)
@@ -314,11 +338,10 @@ async def test_the_time_limit_of_a_cell(make_host: MakeHost) -> None:
 
 
 async def test_waiting_is_not_running(make_host: MakeHost) -> None:
-    host = make_host()
-    await host.create("one")
-    one = Interpreter(host, seconds=0.6)
-    (call,) = await one.calls("print(await add({'a': 1, 'b': 1}))")
-    await asyncio.sleep(1)
+    one = await started(make_host())
+    await one.output("import asyncio")
+    (call,) = await replace(one, seconds=3).calls("print(await add({'a': 1, 'b': 1}))")
+    await asyncio.sleep(3.5)
     assert await one.complete(CellWaits((call,))) == "2\n"
 
 
@@ -335,6 +358,21 @@ async def test_variables_come_back_after_a_rest(make_host: MakeHost) -> None:
     assert state.stdout == b"[1, 2, 3] 8 2 P\n"
     assert b"lock" in state.stderr
     assert await one.output("x") == "[1, 2, 3]\n"
+
+
+async def test_variables_that_are_slow_to_save_keep_no_other_container_awake(make_host: MakeHost) -> None:
+    host = make_host(host={"idle_seconds": 0.2})
+    one = await started(host)
+    await one.output(
+        "import time\nclass Slow:\n    def __reduce__(self):\n        while True:\n            try:\n"
+        "                time.sleep(60)\n            except BaseException:\n                pass\nx = Slow()"
+    )
+    await (await started(host, "two")).output("x = 2")
+    states: dict[str, str] = {}
+    while states.get("two") != "suspended":
+        await asyncio.sleep(0.05)
+        states = {container.id: container.state for container in await host.list()}
+    assert states["one"] != "suspended"
 
 
 async def test_a_waiting_cell_keeps_its_container_awake(make_host: MakeHost) -> None:
@@ -356,6 +394,17 @@ async def test_a_waiting_cell_gives_no_room(make_host: MakeHost) -> None:
     await started(host, "three")
     assert await one.complete(CellWaits((call,))) == "2\n"
     assert await two.output("x") == "2\n"
+
+
+async def test_a_waiting_cell_whose_sandbox_has_ended_gives_room(make_host: MakeHost, tmp_path: Path) -> None:
+    """There is nothing in it any more that could wait, and nobody may ever ask after it."""
+    host = make_host(host={"max_sandboxes": 1, "idle_seconds": 0.2})
+    one = await started(host)
+    await one.calls("await add({'a': 1, 'b': 1})")
+    os.kill(guest_of(daemon_of(tmp_path / "data")), signal.SIGKILL)
+    while (await host.list())[0].state != "suspended":
+        await asyncio.sleep(0.05)
+    assert await (await started(host, "two")).output("1") == "1\n"
 
 
 async def test_a_fork_has_the_variables(make_host: MakeHost) -> None:
@@ -403,6 +452,30 @@ async def test_arguments_that_nobody_could_take(make_host: MakeHost, arguments: 
         f"    print(bool(re.search({said!r}, str(error), re.I)) or error)"
     )
     assert (state.stdout, state.stderr) == (b"True\n", b"")
+
+
+FORGED = """
+import fcntl, json, os, struct, time
+ends = [int(n) for n in os.listdir("/proc/self/fd") if int(n) > 15 and os.path.exists(f"/proc/self/fd/{n}")]
+writable = [n for n in ends if fcntl.fcntl(n, fcntl.F_GETFL) & 3 == 1]
+outputs = [os.readlink(f"/proc/self/fd/{n}") for n in (1, 2)]
+[report] = [n for n in writable if os.readlink(f"/proc/self/fd/{n}") not in outputs]
+def forge(header, payload=b""):
+    text = json.dumps(header).encode()
+    os.write(report, struct.pack("!II", len(text), len(payload)) + text + payload)
+for number in range(1, 9):
+    forge({"type": "call", "number": number, "tool": "add"}, b'{"a":[' + b"1e15," * 40_000 + b"1]}")
+forge({"type": "waits", "round": 1})
+time.sleep(60)
+"""
+"""Calls that are told around the interpreter's own functions; as they are told on they have four times the length."""
+
+
+async def test_forged_calls_that_are_too_much_to_be_told_end_the_sandbox(make_host: MakeHost) -> None:
+    one = await started(make_host())
+    with pytest.raises(SandboxFailed, match="more than"):
+        await one.run(FORGED)
+    assert (await one.ended("1")).stdout == b"1\n"
 
 
 async def test_more_calls_at_once_than_may_be_open(make_host: MakeHost) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bathysphere.containers.host import Command, SandboxFailed
+from bathysphere.containers.host import Cell, Command, SandboxFailed, ToolAnswer
 from bathysphere.host import sandbox as conversation
+from bathysphere.host.cells import HeldCell
 from bathysphere.host.disks.base import Disks
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.uids import UserIds
@@ -18,6 +19,7 @@ from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine
 from bathysphere.host.engines.bubblewrap import Bubblewrap
 from bathysphere.host.fleet import Fleet
+from bathysphere.host.reports import Measured
 from bathysphere.host.stage import Stage
 from bathysphere.settings import HostSettings, SandboxLimits
 
@@ -185,3 +187,30 @@ async def test_a_file_has_the_length_that_was_reported(fleet: Fleet, ground: Pat
             await sandbox.execute(Command("bash", "true", 5), asyncio.Event(), lambda *_: None, 1000)
             async for _ in sandbox.read_output(handle):
                 pass
+
+
+@pytest.mark.parametrize("code", ["cell_gone", "failed"])
+async def test_a_guest_that_does_not_take_an_answer(fleet: Fleet, ground: Path, code: str) -> None:
+    """Where its cell stands nobody knows then: it is over, and the container takes another one."""
+    teach(
+        ground,
+        HONEST_START
+        + 'calls = [{"number": 1, "tool": "add", "arguments": {}}]\n'
+        + 'send({"type": "waits", "id": number}, json.dumps({"calls": calls}).encode())\n'
+        + f'send({{"type": "failed", "id": receive()["id"], "code": "{code}", "message": ""}})'
+        + PAUSE,
+    )
+    await fleet.create("victim")
+
+    async def late() -> None: ...
+
+    limits = SandboxLimits()
+    held = HeldCell("cell", limits, Measured(limits, None, lambda: None, lambda: False), late)
+    async with fleet.turn("victim") as (sandbox, _group):
+        fleet.hold("victim", held)
+        await held.run(sandbox, Cell("", 5), asyncio.Event())
+    with pytest.raises(SandboxFailed, match="ended in the middle"):
+        async with fleet.turn("victim") as (sandbox, _group):
+            await held.answer(sandbox, [ToolAnswer(held.calls[0].id, "2")])
+    assert fleet.held("victim") is None
+    assert fleet.running == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bathysphere.containers.local import LocalHost
 from bathysphere.host.processes import parent_of
+from bathysphere.host.warm_pool import QUIET_SECONDS
 
 from .conftest import ROOT, Container, MakeHost, groups_left, processes_of, wait_for_end
 from .test_placing import daemon_of, guest_of
@@ -132,3 +133,20 @@ async def test_nothing_of_it_stays(make_host: MakeHost, tmp_path: Path) -> None:
     assert processes_of(tmp_path / "data") == []
     if ROOT:
         assert groups_left(tmp_path / "data") == []
+
+
+async def test_one_whose_interpreter_is_being_started_is_nobodys_yet(make_host: MakeHost, tmp_path: Path) -> None:
+    """Two would speak with its guest at once."""
+    host = make_host(host={"pool": 1, "preload": ["json"]})
+    await host.start()
+    await filled(host, 1)
+    guest = guest_of(daemon_of(tmp_path / "data"))
+    os.kill(guest, signal.SIGSTOP)
+    await asyncio.sleep(QUIET_SECONDS + 0.5)
+    await host.create("one")
+    running = asyncio.create_task(Container(host, "one").bash("echo here"))
+    await asyncio.sleep(0.5)
+    os.kill(guest, signal.SIGCONT)
+    assert (await running).stdout == "here\n"
+    assert (await Container(host, "one").bash("echo again")).stdout == "again\n"
+    await filled(host, 1)

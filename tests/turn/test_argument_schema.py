@@ -20,6 +20,27 @@ def chain(length: int) -> dict[str, Any]:
     return {"$defs": names | {f"a{length}": {}}, "$ref": "#/$defs/a0"}
 
 
+def renamed(levels: int) -> dict[str, Any]:
+    """As ``doubling``, below a name of its own, while the same references from the top lead to nothing of that."""
+    return {
+        "$defs": {f"a{n}": {} for n in range(levels + 1)},
+        "items": {"$id": "http://localhost:1/"} | doubling(levels),
+    }
+
+
+def encoded(levels: int) -> dict[str, Any]:
+    """As ``doubling``, with names that some decode: "%61" is an a."""
+    names = {f"{n}a": {"allOf": [{"$ref": f"#/$defs/{n + 1}%61"}] * 2} for n in range(levels)}
+    return {"$defs": names | {f"{n}%61": {} for n in range(levels + 1)}, "$ref": "#/$defs/0%61"}
+
+
+def unevaluated(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"properties": {"a": {}}}
+    for _ in range(levels):
+        schema = {"allOf": [schema], "unevaluatedProperties": False}
+    return schema
+
+
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
@@ -39,6 +60,11 @@ def chain(length: int) -> dict[str, Any]:
         (doubling(40), "too large"),
         (chain(5000), "too large"),
         (chain(200), "deeper"),
+        (renamed(40), "can have an $id"),
+        ({"x": {"$id": "a", "b": {}}, "$ref": "#/x/b"}, "can have an $id"),
+        ({"$schema": "http://json-schema.org/draft-04/schema#", "items": {"id": "http://localhost:1/"}}, "an id,"),
+        (encoded(40), "cannot be followed"),
+        (unevaluated(40), "too large"),
         ({"description": "x" * 300_000}, "more than 256 KiB"),
     ],
     ids=lambda value: str(value)[:40],
@@ -64,6 +90,9 @@ def test_what_calls_cannot_be_checked_against_is_refused(schema: dict[str, Any],
         {"properties": {"email": {"type": "string", "format": "email", "pattern": "^(?!\\.)[a-z.]+@[a-z]+$"}}},
         doubling(8),
         chain(50),
+        {"$id": "https://example.com/weather", "properties": {"id": {"type": "string"}, "$id": {"type": "string"}}},
+        {"properties": {"a": {"type": "string", "id": "city"}}},
+        unevaluated(2),
     ],
     ids=lambda value: str(value)[:40],
 )

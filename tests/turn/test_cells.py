@@ -558,7 +558,7 @@ class TestFailures:
         await talk.send()
         talk.messages[-1]["content"][1]["id"] = call_id
         talk.answer("sunny")
-        with pytest.raises(InvalidRequest, match="none of its calls"):
+        with pytest.raises(InvalidRequest, match="is no call of this cell"):
             await talk.events()
 
 

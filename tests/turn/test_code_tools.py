@@ -251,3 +251,8 @@ class TestDeclarations:
     def test_hundreds_of_tools_for_code_are_refused(self) -> None:
         tools = [tool_from_code(f"tool_{number}") for number in range(257)]
         assert "more than 256" in refused(user("hi"), tools=[CELL_TOOL, *tools])
+
+    def test_megabytes_of_schemas_are_refused(self) -> None:
+        tools = [tool_from_code(f"f{number}", {"a": {"description": "x" * 200_000}}) for number in range(6)]
+        assert "more than 1 MiB of schemas" in refused(user("hi"), tools=[CELL_TOOL, *tools])
+        assert checked(user("hi"), tools=[CELL_TOOL, *tools[:5]]).code_tools

@@ -42,6 +42,8 @@ def test_a_tool_as_a_function() -> None:
         ({"type": ["string", "null"]}, "str | None"),
         ({"anyOf": [{"type": "integer"}, {"type": "boolean"}]}, "int | bool"),
         ({"const": 3}, "3"),
+        ({"enum": [{"x": 1}, [1], None]}, "dict | list | null"),
+        ({"type": ["string", "string", "string"]}, "str"),
         ({"type": "object"}, "dict"),
         ({"type": "object", "properties": {"x": {"type": "integer"}}}, '{"x": int}'),
         ({"$ref": "#/$defs/color"}, '"red" | "green"'),

@@ -107,17 +107,19 @@ class Host(Protocol):
         """Run a cell in the container's interpreter, until it ends or waits for answers of its tools.
 
         ``cell_id`` (letters, digits and ``_``) is the caller's name for it. Cancelling it interrupts the cell. Raises
-        InterpreterBusy while another cell waits, UnknownContainer, SandboxFailed, TooManySandboxes.
+        InterpreterBusy while another cell waits, UnknownContainer, SandboxFailed, TooManySandboxes, ValueError for one
+        that is too large.
         """
 
     async def answer_cell(self, container_id: str, cell_id: str, answers: Sequence[ToolAnswer]) -> CellState:
         """Give a waiting cell answers, and let it go on until it ends or waits again.
 
-        It goes on also when nobody waits here any more. A call is answered once: what is answered again is passed
-        over, so a request that is sent twice gets what it got at first, or what has come of it meanwhile. While
-        answers are missing, ``CellWaits`` names their calls. An id that is none of the cell's calls is a ValueError.
-        A call without an answer for ``sandbox.tool_seconds`` raises TimeoutError in the code. Raises CellGone,
-        UnknownContainer, SandboxFailed.
+        It goes on also when nobody waits here any more. A call is answered once: what is answered again is
+        passed over, so a request that is sent twice gets what it got at first, or what has come of it
+        meanwhile. While answers are missing, ``CellWaits`` names their calls. An id that is none of the cell's
+        calls is a ValueError, as are answers of more than 16 MiB. A call without an answer for
+        ``sandbox.tool_seconds`` raises TimeoutError in the code. Raises CellGone, UnknownContainer,
+        SandboxFailed.
         """
 
     def read_output(self, container_id: str, handle: str) -> AsyncGenerator[bytes, None]:

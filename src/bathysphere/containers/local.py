@@ -219,6 +219,10 @@ class LocalHost:
         return await self._cell({"op": "answer_cell", "container": container_id, "cell": cell_id}, payload)
 
     async def _cell(self, header: dict[str, Any], payload: bytes) -> CellState:
+        if len(payload) > frames.MAX_PAYLOAD:
+            raise ValueError(
+                f"They have {len(payload) >> 20} MiB as JSON, more than the {frames.MAX_PAYLOAD >> 20} MiB of one step."
+            )
         output = {"stdout": b"", "stderr": b""}
         state: CellState | None = None
         async with self._request(header, payload) as connection:

@@ -28,11 +28,10 @@ def check(text: bytes) -> None:
         raise Unfit("the arguments are no JSON, or nested too deeply") from None
     if not isinstance(value, dict):
         raise Unfit("the arguments are no dict")
-    check_value(value)
+    _check(value, DEEPEST)
 
 
-def check_value(value: object, levels: int = DEEPEST) -> None:
-    """Raises Unfit for a value that not every JSON can carry, or that breaks a bound."""
+def _check(value: object, levels: int) -> None:
     if isinstance(value, str):
         try:
             value.encode()
@@ -49,7 +48,7 @@ def check_value(value: object, levels: int = DEEPEST) -> None:
             raise Unfit(f"the arguments are nested more than {DEEPEST} levels deep")
         if isinstance(value, dict):
             for key in value:
-                check_value(key, levels)
+                _check(key, levels)
             value = list(value.values())
         for item in value:
-            check_value(item, levels - 1)
+            _check(item, levels - 1)

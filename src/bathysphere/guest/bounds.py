@@ -3,8 +3,8 @@
 OPEN_CALLS = 256
 """Calls that were told and are not answered yet."""
 
-OPEN_BYTES = 8 * 1024 * 1024
-"""Bytes of their arguments together, so that one frame can tell of all of them."""
+OPEN_BYTES = 2 * 1024 * 1024
+"""Bytes of their arguments together: one frame can tell of all of them, and nobody else waits long meanwhile."""
 
 CALLS = 10_000
 """Calls of one cell."""

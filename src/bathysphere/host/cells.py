@@ -17,7 +17,7 @@ from typing import Any, Final
 from bathysphere.guest import bounds
 from bathysphere.host.contract import Cell, ToolAnswer, ToolCall
 from bathysphere.host.reports import Measured
-from bathysphere.host.sandbox import GuestCall, GuestError, Report, Sandbox
+from bathysphere.host.sandbox import GuestCall, GuestError, GuestRefusal, Report, Sandbox, json_bytes
 from bathysphere.settings import SandboxLimits
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class _Open:
     call: ToolCall
     until: float
     """Of the loop's time; then it is answered with a TimeoutError."""
+    size: int
+    """Bytes of its arguments, as they are told on."""
 
 
 @dataclass
@@ -63,6 +65,11 @@ class HeldCell:
         return bool(self._open)
 
     @property
+    def has_waited(self) -> bool:
+        """Whether calls of it were answered, and so somebody may ask again what has come of it."""
+        return bool(self._answered)
+
+    @property
     def calls(self) -> list[ToolCall]:
         """The calls that it waits for."""
         return [open_.call for open_ in self._open.values()]
@@ -87,21 +94,23 @@ class HeldCell:
     async def answer(self, sandbox: Sandbox, answers: Iterable[ToolAnswer]) -> None:
         """Let it go on with the answers to calls that have none yet, if there are such.
 
-        Raises ValueError for an answer to what it never called, GuestError and GuestRefusal.
+        Raises ValueError for an answer to what it never called, and takes none of them then, and GuestError.
         """
+        answers = tuple(answers)
+        for answer in answers:
+            if answer.call_id not in self._open and answer.call_id not in self._answered:
+                raise ValueError(f"The cell {self.id} has made no call {answer.call_id}.")
         self._unattended = 0
         given = []
         for answer in answers:
             if answer.call_id in self._open:
                 given.append((self._open.pop(answer.call_id).number, answer))
                 self._answered.add(answer.call_id)
-            elif answer.call_id not in self._answered:
-                raise ValueError(f"The cell {self.id} has made no call {answer.call_id}.")
         if given:
             await self._give(sandbox, given)
 
     async def time_out(self, sandbox: Sandbox) -> None:
-        """Answer the calls that have waited for too long. Raises GuestError and GuestRefusal."""
+        """Answer the calls that have waited for too long. Raises GuestError."""
         now = asyncio.get_running_loop().time()
         given = []
         for open_ in [open_ for open_ in self._open.values() if open_.until <= now]:
@@ -117,7 +126,12 @@ class HeldCell:
         return ToolAnswer(call.id, f"Calling tool ['{call.tool}'] timed out ({waited}).", "TimeoutError")
 
     async def _give(self, sandbox: Sandbox, given: Sequence[tuple[int, ToolAnswer]]) -> None:
-        self._arrive(await sandbox.answer_cell(given, self.limits.cell_seconds, self.take, self.limits.output_bytes))
+        try:
+            reached = await sandbox.answer_cell(given, self.limits.cell_seconds, self.take, self.limits.output_bytes)
+        except GuestRefusal as refusal:
+            # The answers are given and nobody knows what has come of them: with the sandbox the cell is over for sure.
+            raise GuestError(f"the guest did not take the answers of tools: {refusal}") from refusal
+        self._arrive(reached)
 
     def _arrive(self, reached: Report | list[GuestCall]) -> None:
         """Note where it stands now. Raises GuestError."""
@@ -130,9 +144,13 @@ class HeldCell:
         until = asyncio.get_running_loop().time() + wait
         for made in reached:
             call_id = secrets.token_hex(12)
-            self._open[call_id] = _Open(made.number, ToolCall(call_id, made.tool, made.arguments), until)
+            size = len(json_bytes(made.arguments))
+            self._open[call_id] = _Open(made.number, ToolCall(call_id, made.tool, made.arguments), until, size)
         if not 0 < len(self._open) <= bounds.OPEN_CALLS:
             raise GuestError("the guest waits for nothing, or for more than it may")
+        # Counted anew: JSON that was not written here can be a fraction of the same written here.
+        if sum(open_.size for open_ in self._open.values()) > bounds.OPEN_BYTES:
+            raise GuestError(f"the guest calls with more than {bounds.OPEN_BYTES >> 20} MiB of arguments at once")
         self._set_timer()
 
     def _set_timer(self) -> None:

@@ -39,6 +39,15 @@ log = logging.getLogger(__name__)
 SHARED_MEMORY_BYTES = 1024 * 1024 * 1024
 """Size of /dev/shm and of /run; what lies there counts as memory."""
 
+RESTED_AT_ONCE = 8
+"""Idle sandboxes that are ended beside each other."""
+
+REST_SECONDS = 1.0
+"""How long to wait for their ends before the next ones are looked for."""
+
+ENDED_CELLS = 10
+"""Cells of a sandbox whose outcome is known after they have ended and others have begun: those of one turn."""
+
 
 @dataclass(eq=False)
 class Resident:
@@ -53,6 +62,8 @@ class Resident:
     """Attached for as long as there is a sandbox."""
     held: HeldCell | None = None
     """The last cell of this sandbox; gone with it."""
+    ended: dict[str, HeldCell] = field(default_factory=dict)
+    """Earlier cells of this sandbox that waited and have ended: the last few, the newest at the end."""
     kills: int = 0
     """Processes that were killed for want of memory in earlier calls."""
     callers: int = 0
@@ -70,7 +81,7 @@ class Resident:
     @property
     def waits(self) -> bool:
         """Whether a cell in it waits for answers: its processes must not be ended until it has them."""
-        return self.held is not None and self.held.waits
+        return self.held is not None and self.held.waits and self.alive
 
 
 class Fleet:
@@ -101,6 +112,8 @@ class Fleet:
         self._wanting = 0
         """Who is looking for room at this moment; the pool takes none meanwhile."""
         self._pool = WarmPool(0, self._start_ahead, self._prepare, self._undo)
+        self._resting: dict[str, asyncio.Task[None]] = {}
+        self._rest_room = asyncio.Semaphore(RESTED_AT_ONCE)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
@@ -132,8 +145,11 @@ class Fleet:
             return
         try:
             await resident.sandbox.prepare_interpreter(self._settings.preload)
-        except (GuestError, GuestRefusal) as error:
-            log.warning("the interpreter of a sandbox could not be started ahead: %s", error)
+        except GuestRefusal as refusal:
+            log.warning("the interpreter of a sandbox could not be started ahead: %s", refusal)
+        except GuestError as error:
+            log.warning("a sandbox that was to start its interpreter ahead is ended: %s", error)
+            await resident.sandbox.running.kill()  # whoever takes it finds that out, and gets another
 
     def _adopt(self, resident: Resident) -> bool:
         """Give a container that has no disk one from the pool, with the sandbox on it. False when there is none."""
@@ -262,6 +278,17 @@ class Fleet:
         resident = self._residents.get(container_id)
         return resident.held if resident is not None and resident.alive else None
 
+    def cell(self, container_id: str, cell_id: str) -> HeldCell | None:
+        """A cell of a container whose sandbox still runs, by its id. Raises UnknownContainer.
+
+        Of those that have ended some are known for a while: a request may be sent again although the turn that it
+        began has come to further cells, because a later step of that turn failed.
+        """
+        last = self.held(container_id)
+        if last is None or last.id == cell_id:
+            return last
+        return self._residents[container_id].ended.get(cell_id)
+
     def hold(self, container_id: str, cell: HeldCell) -> None:
         """Keep a cell that is about to run, within ``turn``. Raises InterpreterBusy."""
         resident = self._residents[container_id]
@@ -271,6 +298,10 @@ class Fleet:
                 "The container's Python interpreter waits for the results of tools that an earlier cell has called, "
                 f"until {until:%H:%M:%S} UTC at the latest. Give it these, or use another container."
             )
+        if resident.held is not None and resident.held.has_waited and resident.held.finished is not None:
+            resident.ended[resident.held.id] = resident.held
+            while len(resident.ended) > ENDED_CELLS:
+                del resident.ended[next(iter(resident.ended))]
         resident.held = cell
 
     @property
@@ -430,6 +461,7 @@ class Fleet:
         group, resident.group = resident.group, None
         disk, resident.disk = resident.disk, None
         held, resident.held = resident.held, None
+        resident.ended.clear()
         if held is not None:
             held.close()
         if sandbox is not None:
@@ -489,10 +521,27 @@ class Fleet:
     async def rest_idle(self) -> None:
         """End the sandboxes that were idle for long enough."""
         limit = time.monotonic() - self._settings.idle_seconds
-        for resident in list(self._residents.values()):
+
+        async def rest(resident: Resident) -> None:
+            async with self._rest_room:
+                # Somebody may have called meanwhile.
+                unused = resident.callers == 0 and not resident.waits and resident.last_used < limit
+                if unused and resident.sandbox is not None:
+                    await self._rest(resident)
+
+        for name, resident in self._residents.items():
             idle = resident.callers == 0 and not resident.waits and resident.last_used < limit
-            if idle and resident.sandbox is not None:
-                await self._rest(resident)
+            if idle and resident.sandbox is not None and name not in self._resting:
+                self._resting[name] = asyncio.create_task(rest(resident))
+        if not self._resting:
+            return
+        # Code can make it take long to save the variables of one: that is nobody else's affair.
+        await asyncio.wait(self._resting.values(), timeout=REST_SECONDS)
+        ended = {name: task for name, task in self._resting.items() if task.done()}
+        for name in ended:
+            del self._resting[name]
+        for task in ended.values():
+            task.result()
 
     async def close(self) -> None:
         """End every sandbox, also in the middle of a call. The containers' disks stay."""
@@ -501,6 +550,7 @@ class Fleet:
         await self._pool.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
+        await asyncio.gather(*self._resting.values(), return_exceptions=True)
         while self._residents:
             for resident in list(self._residents.values()):
                 async with self._visit(resident.container_id) as visited:

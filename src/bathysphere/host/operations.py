@@ -175,15 +175,15 @@ class Call:
 
     async def _answer_cell(self) -> None:
         """Goes on to its end when the client has left: it may ask again for what has come of it."""
-        held = self.fleet.held(self.request.container)
-        if held is None or held.id != self.request.cell:
+        held = self.fleet.cell(self.request.container, self.request.cell)
+        if held is None:
             raise CellGone(
                 "The cell is not in its container any more: the processes there have ended meanwhile. Files are kept, "
                 "variables are not."
             )
         answers = _ANSWERS.validate_json(self.payload)
         async with self._turn() as (sandbox, _group):
-            if self.fleet.held(self.request.container) is not held:
+            if self.fleet.cell(self.request.container, self.request.cell) is not held:
                 raise CellGone("The cell ended with the processes of its container. Files are kept, variables are not.")
             await held.answer(sandbox, answers)
         self._tell_cell(held)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bathysphere.guest import bounds, frames
-from bathysphere.guest.arguments import DEEPEST, Unfit, check_value
+from bathysphere.guest.arguments import DEEPEST
 from bathysphere.host.connection import FrameError, closes_by_number, read_frame, write_frame
 from bathysphere.host.contract import Cell, Command, ToolAnswer
 from bathysphere.host.engines.base import RunningSandbox
@@ -30,6 +31,11 @@ ANSWER_SECONDS = 60.0
 
 GRACE_SECONDS = 15.0
 """How long after a command's time limit a guest may take to end it."""
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class GuestError(Exception):
@@ -305,12 +311,7 @@ class Sandbox:
     def _reached(self, kind: str, data: bytes) -> Report | list[GuestCall]:
         if kind == "finished":
             return self._reported(data)
-        try:
-            said = json.loads(data)
-            check_value(said, DEEPEST + 4)
-            return _Waits.model_validate(said).calls
-        except (ValueError, RecursionError, Unfit) as error:
-            raise GuestError("the guest does not keep to the protocol") from error
+        return guest_calls(data)
 
     async def _cancel_when(self, gone: asyncio.Event) -> None:
         await gone.wait()
@@ -402,6 +403,29 @@ class Sandbox:
         await self.running.kill()
         self._listening.close()
         self.running.close()
+
+
+def guest_calls(data: bytes) -> list[GuestCall]:
+    """The calls that a guest tells of. Raises GuestError for what is not as agreed or not every JSON can carry."""
+    try:
+        if _deeper(data, DEEPEST + 3):
+            raise GuestError("the guest's calls are nested too deeply")
+        said = json.loads(data)
+        # No number that is none, no half of a character. Said in this way it is one step: all others wait meanwhile.
+        json.dumps(said, allow_nan=False, ensure_ascii=False).encode()
+        return _Waits.model_validate(said).calls
+    except (ValueError, RecursionError) as error:
+        raise GuestError("the guest does not keep to the protocol") from error
+
+
+def _deeper(data: bytes, levels: int) -> bool:
+    """Whether lists and objects are nested in more levels than that."""
+    left = _STRING.sub(b"", data).translate(_BRACKETS, _NO_BRACKETS)
+    for _ in range(levels):
+        if not left:
+            return False
+        left = left.replace(b"[]", b"")
+    return bool(left)
 
 
 def printable_text(text: str) -> str:

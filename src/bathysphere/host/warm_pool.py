@@ -53,9 +53,9 @@ class WarmPool(Generic[P]):
         prepare: Callable[[P], Coroutine[Any, Any, None]],
         end: Callable[[P], Coroutine[Any, Any, None]],
     ) -> None:
-        """``make`` gives None when there is no room; ``prepare`` marks one as prepared, whatever comes of it;
+        """``make`` gives None when there is no room; ``prepare`` marks one as prepared, whatever comes of it, unless it
 
-        ``end`` leaves nothing of one behind.
+        is cancelled; ``end`` leaves nothing of one behind.
         """
         self._size = size
         self._make = make
@@ -93,7 +93,17 @@ class WarmPool(Generic[P]):
                 return
             await asyncio.sleep(QUIET_SECONDS)
             if there == list(self._ready):
-                await self._prepare(next(one for one in there if not one.prepared))
+                await self._prepare_aside(next(one for one in there if not one.prepared))
+
+    async def _prepare_aside(self, one: P) -> None:
+        """Prepare one that nobody can take meanwhile: its guest answers one after the other."""
+        self._ready.remove(one)
+        try:
+            await self._prepare(one)
+        except BaseException:
+            await asyncio.shield(self._end(one))
+            raise
+        self._ready.appendleft(one)
 
     def take(self) -> P | None:
         """One of them, if there is one; another is begun."""

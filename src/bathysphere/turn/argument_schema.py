@@ -56,6 +56,7 @@ _SINGLE: Final = frozenset(
         "contentSchema",
     )
 )
+_UNEVALUATED: Final = frozenset(("unevaluatedItems", "unevaluatedProperties"))
 _LINEAR: Final = RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES)
 # Patterns with lookaround, which only an engine that goes back can match; it gives up after so many steps back.
 _BOUNDED: Final = FancyRegexOptions(
@@ -151,6 +152,7 @@ class _Expansion:
             return self._measured[key]
         if len(self._open) > _HIGHEST:
             return 1, _HIGHEST
+        self._refuse_base(schema)
         self._open.add(key)
         parts = list(_parts(schema))
         if (reference := schema.get("$ref")) is not None:
@@ -162,13 +164,26 @@ class _Expansion:
                 raise ValueError(f"Circular $ref detected: {dynamic} {str(schema[dynamic])[:200]}")
         below = [self._measure(part) for part in parts]
         self._open.discard(key)
-        size = 1 + sum(part[0] for part in below)
-        found = min(size, _MOST_EXPANDED + 1), 1 + max((part[1] for part in below), default=0)
+        size, height = sum(part[0] for part in below), max((part[1] for part in below), default=0)
+        if not _UNEVALUATED.isdisjoint(schema):
+            # What is evaluated is found out anew, on each level below: within one another that doubles every time.
+            size *= 2 + height
+        found = min(1 + size, _MOST_EXPANDED + 1), 1 + height
         self._measured[key] = found
         return found
 
+    def _refuse_base(self, schema: dict[str, Any]) -> None:
+        """References below a name of its own are the validator's to resolve: it would follow others than we have."""
+        if schema is self._schema:
+            return
+        old = "draft-04" in str(self._schema.get("$schema"))
+        for name in ("$id", "id") if old else ("$id",):
+            if isinstance(schema.get(name), str):
+                raise ValueError(f"only the schema itself can have an {name}, not a part of it")
+
     def _target(self, reference: Any) -> Any:
-        if not isinstance(reference, str) or (reference != "#" and not reference.startswith("#/")):
+        # "%" as well: what it stands for is decoded by some validators, and then leads elsewhere.
+        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")) or "%" in reference:
             raise ValueError(
                 f"$ref {str(reference)[:200]!r} cannot be followed: only references within the schema can, as #/$defs/x"
             )
@@ -181,6 +196,8 @@ class _Expansion:
                 found = found[name]
             else:
                 raise ValueError(f"$ref {reference[:200]!r} leads to nothing")
+            if isinstance(found, dict):
+                self._refuse_base(found)
         return found
 
 

@@ -91,6 +91,9 @@ class Cells:
             return await self._until_good(cell_id, state, container)
         except HostError as error:
             return self._failed(cell_id, error)
+        except ValueError as error:
+            _log.warning("%s was not run: %s", cell_id, error)
+            return code_error(cell_id, "invalid_tool_input")
 
     async def go_on(self, cell_id: str, answers: Sequence[ToolAnswer], open_container: OpenContainer) -> CellOutcome:
         """Give a cell its client's answers. A request that is sent twice gets twice the same (``Host.answer_cell``)."""
@@ -140,7 +143,7 @@ class Cells:
             return await container.answer_cell(cell_id, answers)
         except ValueError as error:
             raise InvalidRequest(
-                f"messages: a `tool_use` that names `{cell_id[:100]}` as its caller is none of its calls: {error}"
+                f"messages: the results of calls that name `{cell_id[:100]}` as their caller cannot be taken: {error}"
             ) from error
 
     async def _until_good(self, cell_id: str, state: CellWaits | CommandResult, container: Container) -> CellOutcome:

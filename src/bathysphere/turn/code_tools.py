@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from bathysphere.wire.tools import ClientTool, ClientTypedTool, may_call
 
 MOST_TOOLS: Final = 256
 """Tools that code may call, of one request."""
+
+MOST_SCHEMA_BYTES: Final = 1024 * 1024
+"""Size of their schemas together, as JSON: all other requests wait while they are looked at."""
 
 _NOT_FROM_CODE: Final = ("computer_toolset_", "browser_toolset_")
 _DOCUMENTED_CHARACTERS: Final = 40_000
@@ -49,9 +53,18 @@ class CodeTools:
     def declared(cls, tools: Iterable[tuple[int, ClientTool | ClientTypedTool]]) -> CodeTools:
         """Those of a request's tools, each with its place in ``tools``. Raises InvalidRequest (WIRE h.4)."""
         found: dict[str, CodeTool] = {}
+        size = 0
         for index, tool in tools:
             if not may_call(tool, "code"):
                 continue
+            size += len(json.dumps(tool.input_schema)) if isinstance(tool, ClientTool) else 0
+            if size > MOST_SCHEMA_BYTES:
+                raise InvalidRequest(
+                    f"tools.{index}.custom.input_schema: the tools that can be called from code have more than "
+                    f"{MOST_SCHEMA_BYTES >> 20} MiB of schemas together"
+                )
+            if len(found) == MOST_TOOLS:
+                raise InvalidRequest(f"tools: more than {MOST_TOOLS} tools can be called from code")
             made = _code_tool(index, tool)
             if made.function in found:
                 raise InvalidRequest(
@@ -60,8 +73,6 @@ class CodeTools:
                     error_code="tool_name_conflict",
                 )
             found[made.function] = made
-        if len(found) > MOST_TOOLS:
-            raise InvalidRequest(f"tools: more than {MOST_TOOLS} tools can be called from code")
         return cls(found.values())
 
     def functions(self) -> tuple[ToolFunction, ...]:

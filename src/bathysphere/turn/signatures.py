@@ -11,6 +11,7 @@ MOST_PARAMETERS: Final = 60
 _DESCRIPTION_CHARACTERS: Final = 4_000
 _PARAMETER_CHARACTERS: Final = 400
 _TYPE_CHARACTERS: Final = 120
+_LITERAL_CHARACTERS: Final = 60
 _DEPTH: Final = 4
 _TYPES: Final = {
     "string": "str",
@@ -80,7 +81,9 @@ def _type(schema: Any, root: dict[str, Any], depth: int) -> str:  # noqa: PLR091
             return " | ".join(kinds) or "Any"
     kind = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(dict.fromkeys(_type({**schema, "type": one}, root, depth + 1) for one in kind[:7])) or "Any"
+        # Each once: what is within it would be told anew for every one.
+        kinds = dict.fromkeys(one for one in kind[:7] if isinstance(one, str))
+        return " | ".join(dict.fromkeys(_type({**schema, "type": one}, root, depth + 1) for one in kinds)) or "Any"
     if kind == "array":
         return f"list[{_type(schema['items'], root, depth + 1)}]" if isinstance(schema.get("items"), dict) else "list"
     if kind == "object" and isinstance(schema.get("properties"), dict) and schema["properties"]:
@@ -93,7 +96,15 @@ def _type(schema: Any, root: dict[str, Any], depth: int) -> str:  # noqa: PLR091
 
 
 def _literal(values: list[Any]) -> str:
-    return " | ".join(json.dumps(value, ensure_ascii=False)[:60] for value in values[:10]) or "Any"
+    return " | ".join(_one_literal(value) for value in values[:10]) or "Any"
+
+
+def _one_literal(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return _TYPES["object" if isinstance(value, dict) else "array"]
+    # Cut before, too: many parameters may refer to the same long one.
+    shown = value[:_LITERAL_CHARACTERS] if isinstance(value, str) else value
+    return json.dumps(shown, ensure_ascii=False)[:_LITERAL_CHARACTERS]
 
 
 def _local(reference: str, root: dict[str, Any]) -> Any:

@@ -103,7 +103,7 @@ class ServerToolUseBlock(Block):
     """A call of a sub-tool (WIRE b.1)."""
 
     type: Literal["server_tool_use"] = "server_tool_use"
-    id: str = Field(pattern=r"^srvtoolu_[a-zA-Z0-9_]+$")
+    id: str = Field(pattern=r"^srvtoolu_[a-zA-Z0-9_]+$", max_length=128)
     name: str
     input: dict[str, Any]
 
