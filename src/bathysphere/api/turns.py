@@ -39,7 +39,8 @@ class TurnWork:
     """A turn that is to be carried out, with its container.
 
     ``headers`` are the client's that an upstream may want. ``model``, ``settings`` and ``rate_limits`` are those of the
-    server unless given. Raises ApiError for a request that is wrong as it stands: nothing has been asked of anybody then.
+    server unless given. Raises ApiError for a request that is wrong as it stands: nothing has been asked of anybody
+    then.
     """
 
     def __init__(
