@@ -159,6 +159,8 @@ def running_server(
     settings: dict[str, dict[str, Any]] = {name: dict(table) for name, table in (tables or {}).items()}
     host = {"first_uid": first_uid, "uid_count": UIDS_PER_SERVER, "linger_seconds": 0, "pool": 0}
     settings["host"] = host | settings.get("host", {})
+    # A test waits for what ends with its client.
+    settings["retries"] = {"grace_seconds": 2} | settings.get("retries", {})
     config = folder / "bathysphere.toml"
     config.write_text(_toml(settings, models), encoding="utf-8")
     data = folder / "data"

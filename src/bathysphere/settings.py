@@ -121,6 +121,29 @@ class TurnSettings(_Table):
     ping_seconds: float = Field(default=10.0, gt=0, description="between pings while a stream is silent (WIRE d)")
 
 
+class RetrySettings(_Table):
+    """Requests that are sent again, and clients that go away (docs/api.md)."""
+
+    grace_seconds: float = Field(
+        default=20.0, ge=0, description="that a turn which has run code goes on when its client has gone"
+    )
+    keep_seconds: float = Field(default=600.0, gt=0, description="that the answer of an ended turn is kept")
+    answers: int = Field(default=1000, ge=1, description="kept answers, of all keys")
+    answers_bytes: int = Field(default=64 * MIB, ge=1024, description="all kept answers together")
+    answer_bytes: int = Field(default=8 * MIB, ge=1024, description="one kept answer")
+
+
+class RateLimitSettings(_Table):
+    """What one key and one workspace may ask for; without a value there is no limit."""
+
+    key_requests: int | None = Field(default=None, ge=1, description="requests per minute")
+    workspace_requests: int | None = Field(default=None, ge=1)
+    key_turns: int | None = Field(default=None, ge=1, description="turns at the same time")
+    workspace_turns: int | None = Field(default=None, ge=1)
+    key_containers: int | None = Field(default=None, ge=1, description="containers that turns use at the same time")
+    workspace_containers: int | None = Field(default=None, ge=1)
+
+
 class LimitSettings(_Table):
     """Sizes of what clients send (WIRE j)."""
 
@@ -190,6 +213,8 @@ class Settings(_Table):
     containers: ContainerSettings = ContainerSettings()
     turn: TurnSettings = TurnSettings()
     batches: BatchSettings = BatchSettings()
+    retries: RetrySettings = RetrySettings()
+    rate_limits: RateLimitSettings = RateLimitSettings()
     models: Annotated[tuple[ModelSettings, ...], Field(default=())] = ()
 
     @classmethod

@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from bathysphere.api.batch_journal import Journal
 from bathysphere.api.errors import invalid_request, log_failure
+from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.services import Services
-from bathysphere.api.turns import begin_turn
+from bathysphere.api.turns import TurnWork
 from bathysphere.containers.recording import Actor
 from bathysphere.models.patient import PatientModel
+from bathysphere.settings import RateLimitSettings
 from bathysphere.store import batch_ageing, batch_queue
 from bathysphere.store.batch_queue import Begun, Claimed, Done
 from bathysphere.store.batches import Batch
@@ -34,6 +36,9 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 10.0
+
+_NO_LIMITS: Final = RateLimits(RateLimitSettings())
+"""A batch keeps to the number of workers; a limit on turns would only have its requests fail."""
 
 _BUSY: Final = "batch request"
 """The name of a task that has one in its hands."""
@@ -170,15 +175,16 @@ class BatchWorkers:
             check_params(params)
             body = MessagesRequest.model_validate(params)
             model, _ = self._serving.models.choose(body.model)
-            events = await begin_turn(
+            work = TurnWork(
                 self._serving,
                 Actor(batch.workspace_id, batch.api_key_id, batch.id),
                 body,
                 batch.headers,
                 model=PatientModel(model, self._settings.max_retries),
                 settings=self._turns,
+                rate_limits=_NO_LIMITS,
             )
-            return succeeded((await fold(events)).wire())
+            return succeeded((await fold(work.events())).wire())
         except ValidationError as error:
             return errored(invalid_request(error.errors(include_url=False)))
         except ApiError as error:

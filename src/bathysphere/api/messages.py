@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from bathysphere.api.acting import Acting
+from bathysphere.api.attempts import attempt, idempotency_key
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.disconnecting import unless_gone
-from bathysphere.api.request_id import request_id
-from bathysphere.api.services import Serving
+from bathysphere.api.request_id import answer_headers, request_id
+from bathysphere.api.services import Services, Serving
+from bathysphere.api.shared_turn import SharedTurn
 from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
-from bathysphere.api.turns import begin_turn, forwarded
+from bathysphere.api.turns import TurnWork, forwarded
 from bathysphere.models.base import HOP_HEADER
 from bathysphere.turn.fold import fold
-from bathysphere.wire.errors import InvalidRequest
+from bathysphere.wire.errors import InvalidRequest, RateLimited
+from bathysphere.wire.events import StreamEvent
 from bathysphere.wire.requests import MessagesRequest
 
 router = APIRouter(route_class=ProtectedRoute)
@@ -28,10 +33,47 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
             "This request comes from a bathysphere, so a `base_url` of its models points to one, perhaps to itself. "
             "Point it to the model."
         )
-    events = await begin_turn(serving, acting, body, forwarded(request.headers))
+    work = TurnWork(serving, acting, body, forwarded(request.headers))
+    if not work.can_run_code and idempotency_key(request) is None:
+        serving.rate_limits.request(acting, answer_headers(request.scope))
+        return await _answer_once(request, body, serving, work.events())
+    this = await attempt(request, acting)
+    turn = serving.retries.find(this)
+    if turn is None:
+        try:
+            serving.rate_limits.request(acting, answer_headers(request.scope))
+        except RateLimited:
+            serving.retries.failed(this)
+            raise
+        if work.container_id is not None:
+            serving.retries.give_way(this.owner, work.container_id)
+        turn = serving.retries.begin(this, work, streamed=bool(body.stream))
+    return await _answer_shared(request, serving, turn)
+
+
+async def _answer_once(
+    request: Request, body: MessagesRequest, serving: Services, events: AsyncGenerator[StreamEvent, None]
+) -> Response:
+    """The answer of a turn that ends with its client."""
     if body.stream:
-        stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
-        await stream.begin()
-        return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
+        return await _streamed(request, serving, events)
     message = await unless_gone(request, fold(events))
     return JSONResponse(message.wire())
+
+
+async def _answer_shared(request: Request, serving: Services, turn: SharedTurn) -> Response:
+    """The answer of a turn that may have begun with an earlier try of the request, and may go on for the next one."""
+    if not turn.streamed:
+        whole = await unless_gone(request, turn.whole())
+        return Response(whole, media_type="application/json")
+    if turn.answer is not None:
+        return Response(await unless_gone(request, turn.whole()), media_type=MEDIA_TYPE, headers=HEADERS)
+    return await _streamed(request, serving, turn.events())
+
+
+async def _streamed(
+    request: Request, serving: Services, events: AsyncGenerator[StreamEvent, None]
+) -> StreamingResponse:
+    stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
+    await stream.begin()
+    return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)

@@ -47,3 +47,9 @@ def request_id(scope: Scope | Mapping[str, Any]) -> str | None:
     """The id of the request that this scope belongs to; None outside of RequestId."""
     found = scope.get("state", {}).get("request_id")
     return found if isinstance(found, str) else None
+
+
+def answer_headers(scope: Scope | Mapping[str, Any]) -> dict[str, str]:
+    """The headers that will go onto the answer, whatever it turns out to be; add to them until it begins."""
+    headers: dict[str, str] = scope["state"]["response_headers"]
+    return headers

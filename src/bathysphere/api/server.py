@@ -17,6 +17,8 @@ import uvloop
 
 from bathysphere.api.app import create_app
 from bathysphere.api.batch_workers import BatchWorkers
+from bathysphere.api.rate_limits import RateLimits
+from bathysphere.api.retries import Retries
 from bathysphere.api.services import Services
 from bathysphere.containers import lifecycle
 from bathysphere.containers.containers import Containers
@@ -81,7 +83,10 @@ async def open_services(
             )
         )
         stack.push_async_callback(_end, emptying)
-        services = Services(settings, database, blobs, host, models, containers)
+        retries = Retries(settings.retries)
+        stack.push_async_callback(retries.close)
+        limits = RateLimits(settings.rate_limits)
+        services = Services(settings, database, blobs, host, models, containers, retries, limits)
         workers = BatchWorkers(services)
         stack.push_async_callback(workers.stop)
         workers.start()

@@ -9,6 +9,8 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from bathysphere.api.rate_limits import RateLimits
+from bathysphere.api.retries import Retries
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.host import Host
 from bathysphere.models.configured import ConfiguredModels
@@ -35,6 +37,8 @@ class Services(Storage):
     host: Host
     models: ConfiguredModels
     containers: Containers
+    retries: Retries
+    rate_limits: RateLimits
 
 
 async def storage(connection: HTTPConnection) -> Storage:

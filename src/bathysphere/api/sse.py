@@ -19,7 +19,7 @@ from bathysphere.wire.events import Ping, event_wire
 _log = logging.getLogger(__name__)
 
 HEADERS: Final = {
-    "cache-control": "no-cache",
+    "cache-control": "no-cache, no-transform",  # a proxy that compresses holds back what it hasn't filled a block with
     "x-accel-buffering": "no",  # nginx would otherwise hold the stream back
 }
 MEDIA_TYPE: Final = "text/event-stream; charset=utf-8"

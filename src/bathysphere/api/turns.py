@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.datastructures import Headers
 
+from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.services import Services
 from bathysphere.containers.container import Container
 from bathysphere.containers.containers import upload_failed
@@ -17,7 +18,7 @@ from bathysphere.containers.recording import Actor
 from bathysphere.models.base import Model
 from bathysphere.settings import Settings
 from bathysphere.store import files
-from bathysphere.turn.checks import check
+from bathysphere.turn.checks import Checked, check
 from bathysphere.turn.loop import Turn
 from bathysphere.turn.model_support import check_support
 from bathysphere.wire.blocks import ContainerUploadBlock
@@ -34,35 +35,75 @@ def forwarded(headers: Headers) -> dict[str, str]:
     return {name: ", ".join(headers.getlist(name)) for name in _FORWARDED if name in headers}
 
 
-async def begin_turn(
-    serving: Services,
-    actor: Actor,
-    body: MessagesRequest,
-    headers: Mapping[str, str],
-    *,
-    model: Model | None = None,
-    settings: Settings | None = None,
-) -> AsyncGenerator[StreamEvent, None]:
-    """The events of the turn that the body asks for; closing them ends it.
+class TurnWork:
+    """A turn that is to be carried out, with its container.
 
-    ``headers`` are the client's that an upstream may want. ``model`` and ``settings`` are those of the server unless
-    given. Raises ApiError for a request that cannot be begun: then nothing has run.
+    ``headers`` are the client's that an upstream may want. ``model``, ``settings`` and ``rate_limits`` are those of the
+    server unless given. Raises ApiError for a request that is wrong as it stands: nothing has been asked of anybody
+    then.
     """
-    checked = check(body)
-    chosen, choice = serving.models.choose(body.model)
-    check_support(body.model, choice, checked)
-    opened = await _Opened.prepare(serving, actor, body)
-    turn = Turn(
-        body,
-        checked,
-        model or chosen,
-        opened.open,
-        settings or serving.settings,
-        filenames=opened.filenames,
-        headers=headers,
-        container_used=opened.used(),
-    )
-    return opened.watch(turn.events())
+
+    def __init__(
+        self,
+        serving: Services,
+        actor: Actor,
+        body: MessagesRequest,
+        headers: Mapping[str, str],
+        *,
+        model: Model | None = None,
+        settings: Settings | None = None,
+        rate_limits: RateLimits | None = None,
+    ) -> None:
+        self._serving = serving
+        self._rate_limits = rate_limits or serving.rate_limits
+        self._actor = actor
+        checked = check(body)
+        chosen, choice = serving.models.choose(body.model)
+        check_support(body.model, choice, checked)
+        self._given: tuple[MessagesRequest, Checked, Model, Mapping[str, str]] | None = (
+            body,
+            checked,
+            model or chosen,
+            headers,
+        )
+        self._settings = settings or serving.settings
+        self._opened: _Opened | None = None
+        self.can_run_code = checked.version is not None
+        self.container_id = body.container.id if body.container is not None else None
+        self.ran_code = False
+
+    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+        """The events of the turn, once; closing them ends it. Raises ApiError for what cannot be begun, too."""
+        assert self._given is not None, "carried out once"
+        body, checked, model, headers = self._given
+        # What is remembered of the turn must not keep its request, which may be large.
+        self._given = None
+        with self._rate_limits.turn(self._actor) as slot:
+            opened = self._opened = await _Opened.prepare(self._serving, self._actor, body)
+
+            async def open_container() -> Container:
+                slot.use(opened.container_id)
+                self.ran_code = True
+                return await opened.open()
+
+            turn = Turn(
+                body,
+                checked,
+                model,
+                open_container,
+                self._settings,
+                filenames=opened.filenames,
+                headers=headers,
+                container_used=opened.used(),
+            )
+            async with aclosing(opened.watch(turn.events())) as events:
+                async for event in events:
+                    yield event
+
+    async def discard(self) -> None:
+        """Remove the container that the turn made, if it did."""
+        if self._opened is not None:
+            await self._opened.discard()
 
 
 class _Opened:
@@ -127,6 +168,11 @@ class _Opened:
             return await self.open()
         except HostError as error:
             raise upload_failed(filename, error) from error
+
+    @property
+    def container_id(self) -> str | None:
+        """The container's id; None when there is none yet."""
+        return self._container.id if self._container is not None else None
 
     def used(self) -> WireContainer | None:
         """What the answer says about the container; None when there is none yet."""
