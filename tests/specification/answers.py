@@ -1,4 +1,4 @@
-"""Whether an answer is what the specification says: which schema is for which call, and what is wrong (WIRE d, e, f, j)."""
+"""Which schema of the specification is for which call, and what is wrong with an answer (WIRE c to f, j, k.1)."""
 
 from __future__ import annotations
 

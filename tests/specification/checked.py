@@ -1,4 +1,4 @@
-"""``python -m tests.specification.checked serve ...`` is ``bathysphere serve ...`` with each answer beside the specification.
+"""``python -m tests.specification.checked serve ...``: the product's command, its answers held beside the specification.
 
 What is wrong with an answer is printed, into what tests keep as the server's log; the fixture that ends the server
 looks for it there.
@@ -125,11 +125,11 @@ class _Answer:
 
 def main() -> None:
     """The command of the product, whose application is a checked one."""
-    from bathysphere.api import server
+    from bathysphere.api import app, server
     from bathysphere.cli import main as command
 
-    create = server.create_app
-    server.create_app = lambda services: Checked(create(services))  # type: ignore[assignment, return-value]
+    # The server has imported the name; nothing of the product knows that it is looked at.
+    vars(server)["create_app"] = lambda services: Checked(app.create_app(services))
     command()
 
 

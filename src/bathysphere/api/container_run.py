@@ -16,6 +16,7 @@ from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.container_failures import as_answers
 from bathysphere.api.container_shapes import RunEnd, RunOutput, RunRequest, RunResult, ended
 from bathysphere.api.containers import FAILURES, PREFIX, ContainerId
+from bathysphere.api.described import event_stream
 from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.request_id import request_id
 from bathysphere.api.services import Serving
@@ -34,14 +35,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             "The whole run; or, with `stream`, the events `run_output` (RunOutput), `ping`, and at the end `run_end` "
             "(RunEnd) or `error`."
         ),
-        "content": {
-            "text/event-stream": {
-                "schema": {
-                    "type": "string",
-                    "description": "`event:` is the `type` of the object in `data:`.",
-                }
-            }
-        },
+        "content": event_stream("run_output", "run_end"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
@@ -15,8 +15,8 @@ from bathysphere.api.container_shapes import (
     ContainerDeleted,
     ContainerInfo,
     ContainerList,
-    ErrorAnswer,
 )
+from bathysphere.api.described import failures
 from bathysphere.api.page_tokens import read_token, token
 from bathysphere.api.services import Services, Serving
 from bathysphere.containers.overview import Overview, State
@@ -26,10 +26,7 @@ from bathysphere.store import containers as rows
 
 PREFIX: Final = "/bathysphere/v1/containers"
 
-FAILURES: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {"model": ErrorAnswer, "description": "The request cannot be carried out."},
-    "5XX": {"model": ErrorAnswer, "description": "The server could not carry it out."},
-}
+FAILURES: Final = failures(404, 413, 429, 529)
 
 ContainerId = Annotated[str, Path(min_length=1, max_length=128, description="the container's id")]
 
