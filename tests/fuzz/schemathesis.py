@@ -48,7 +48,7 @@ def target(folder: Path) -> Iterator[Server]:
 
 
 def run(server: Server, folder: Path, examples: int, seed: int, phases: str, workers: int = 2) -> Round:
-    """Let schemathesis make up to so many ``examples`` a route and phase; ``folder`` is for what comes up on the way."""
+    """Let schemathesis make up to so many ``examples`` a route and phase, and keep its things in ``folder``."""
     document = folder / "openapi.json"
     document.write_bytes(get(server, DESCRIPTION).body)
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}

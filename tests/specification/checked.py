@@ -1,4 +1,4 @@
-"""``python -m tests.specification.checked serve ...``: the product's command, its answers held beside the specification.
+"""``python -m tests.specification.checked serve ...``: the command, its answers held beside the specification.
 
 What is wrong with an answer is printed, into what tests keep as the server's log; the fixture that ends the server
 looks for it there.

@@ -17,8 +17,11 @@ QUESTIONS = (
     "```bash\necho deep > $OUTPUT_DIR/deep.txt\n```",
     "```bash\nexit 3\n```\n```python\nprint(6 * 7)\n```",
     "Check the Python version",
-    [{"type": "text", "text": "```bash\ncat $INPUT_DIR/*\n```"}, {"type": "container_upload", "file_id": IDS["file_id"][0]}],
-)  # fmt: skip
+    [
+        {"type": "text", "text": "```bash\ncat $INPUT_DIR/*\n```"},
+        {"type": "container_upload", "file_id": IDS["file_id"][0]},
+    ],
+)
 VERSIONS = (
     "code_execution_20250522",
     "code_execution_20250825",
