@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz.schemathesis import run, target
+from tests.fuzz.made_requests import run, target
 
 
 def main() -> int:

@@ -51,7 +51,7 @@ _ERROR_TYPES: Final = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_SHOWN: Final = 5
+_SHOWN: Final = 10
 _SHOWN_CHARACTERS: Final = 400
 
 
