@@ -29,6 +29,10 @@ def _both(schema: str) -> tuple[str, str]:
 _TEXT: Final = {"type": ["string", "null"]}
 _TIME: Final = {"type": ["string", "null"], "format": "date-time"}
 
+_ERROR_CODES: Final = (
+    "invalid_tool_input", "unavailable", "too_many_requests", "execution_time_exceeded", "container_expired"
+)  # fmt: skip
+
 DEVIATIONS: Final = (
     Deviation(
         _both("ResponseTextBlock"), "WIRE d, h.3", "without citations, real text blocks lack the member",
@@ -53,6 +57,19 @@ DEVIATIONS: Final = (
         ("StopReason",), "WIRE c.3", "no longer of the beta endpoints alone",
         {"enum": ["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal",
                   "model_context_window_exceeded"]},
+    ),
+    *(
+        Deviation(
+            _both(f"{tool}ToolResultErrorCode"),
+            "WIRE a.3",
+            "the documentation of November 2025 has these too, and clients are written from it",
+            {"enum": [*_ERROR_CODES, *more]},
+        )
+        for tool, more in (
+            ("CodeExecution", ()),
+            ("BashCodeExecution", ("output_file_too_large",)),
+            ("TextEditorCodeExecution", ("file_not_found", "string_not_found")),
+        )
     ),
     Deviation(
         _both("ErrorResponse"), "WIRE j", "types that came later, for 409 and 413",
