@@ -26,11 +26,13 @@ from bathysphere.store import containers as rows
 
 PREFIX: Final = "/bathysphere/v1/containers"
 
-FAILURES: Final = failures(404, 413, 429, 529)
+FOUND: Final = failures(404)
+USED: Final = failures(404, 429, 529)
+"""Failures of routes that look for a container, and of those that need it to run."""
 
 ContainerId = Annotated[str, Path(min_length=1, max_length=128, description="the container's id")]
 
-router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES)
+router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=failures())
 
 
 @router.get("")
@@ -51,7 +53,7 @@ async def list_containers(
     )
 
 
-@router.post("")
+@router.post("", responses=failures(429, 529))
 async def create_container(acting: Acting, serving: Serving) -> ContainerInfo:
     """Make an empty container."""
     with as_answers():
@@ -59,13 +61,13 @@ async def create_container(acting: Acting, serving: Serving) -> ContainerInfo:
     return await _made(serving, acting, container.id, "idle")
 
 
-@router.get("/{container_id}")
+@router.get("/{container_id}", responses=FOUND)
 async def show_container(container_id: ContainerId, acting: Acting, serving: Serving) -> ContainerInfo:
     """One container; also one that has expired or was deleted, for as long as its record is kept."""
     return await _info(serving, acting.workspace_id, container_id)
 
 
-@router.delete("/{container_id}")
+@router.delete("/{container_id}", responses=failures(404, 529))
 async def delete_container(container_id: ContainerId, acting: Acting, serving: Serving) -> ContainerDeleted:
     """End a container, also in the middle of a call, and remove its disk for good. Twice is no error."""
     with as_answers():
@@ -73,7 +75,7 @@ async def delete_container(container_id: ContainerId, acting: Acting, serving: S
     return ContainerDeleted(id=container_id)
 
 
-@router.post("/{container_id}/fork")
+@router.post("/{container_id}/fork", responses=USED)
 async def fork_container(container_id: ContainerId, acting: Acting, serving: Serving) -> ContainerInfo:
     """Make a container whose disk is a copy of this one's; it has a record and a lifetime of its own."""
     with as_answers():
@@ -81,7 +83,7 @@ async def fork_container(container_id: ContainerId, acting: Acting, serving: Ser
     return await _made(serving, acting, container.id, "suspended")
 
 
-@router.get("/{container_id}/calls")
+@router.get("/{container_id}/calls", responses=FOUND)
 async def list_container_calls(
     container_id: ContainerId,
     acting: Acting,
