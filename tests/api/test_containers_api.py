@@ -359,6 +359,7 @@ def test_the_record_says_who_did_what_and_how_it_ended(running: Server) -> None:
     rest = get(running, f"{ROOT}/{container}/calls?limit=3&before={page['next_before']}").json()
     assert [call["number"] for call in rest["data"]] == [create["number"]]
     assert rest["next_before"] is None
+    refused(get(running, f"{ROOT}/{container}/calls?before={2**63}"), 400)
 
 
 # The description

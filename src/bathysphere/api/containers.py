@@ -30,6 +30,9 @@ FOUND: Final = failures(404)
 USED: Final = failures(404, 429, 529)
 """Failures of routes that look for a container, and of those that need it to run."""
 
+_LARGEST_NUMBER: Final = 2**63 - 1
+"""What the store can count to."""
+
 ContainerId = Annotated[str, Path(min_length=1, max_length=128, description="the container's id")]
 
 router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=failures())
@@ -89,7 +92,9 @@ async def list_container_calls(
     acting: Acting,
     serving: Serving,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[int | None, Query(ge=1, description="the `next_before` of the page before")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=_LARGEST_NUMBER, description="the `next_before` of the page before")
+    ] = None,
 ) -> CallList:
     """The record of a container: every call in it, newest first."""
     row = await serving.containers.find(acting.workspace_id, container_id)
