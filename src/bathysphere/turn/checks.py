@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bathysphere.turn.code_tools import CodeTools
 from bathysphere.turn.pairing import Answered, Pairing, without_result
 from bathysphere.wire.blocks import ContainerUploadBlock, ServerToolUseBlock
-from bathysphere.wire.errors import InvalidRequest
+from bathysphere.wire.errors import ApiError, InvalidRequest
 from bathysphere.wire.requests import InputMessage, MessagesRequest
 from bathysphere.wire.tools import (
     VERSIONS,
@@ -26,7 +26,7 @@ class Checked:
 
     ``version`` is that of the code execution tool, whether it is declared (``tool``) or only called for by the
     ``allowed_callers`` of another one. ``answered`` is the cell whose calls the client has answered, ``pending`` are
-    the calls that wait to be run after it.
+    the calls that wait to be run after it; ``waiting_number`` is that of the message with the first of them.
     """
 
     tool: CodeExecutionTool | None
@@ -34,6 +34,15 @@ class Checked:
     code_tools: CodeTools
     answered: Answered | None
     pending: tuple[ServerToolUseBlock, ...]
+    waiting_number: int | None = None
+
+
+def without_container(error: ApiError, checked: Checked) -> ApiError:
+    """The same error, that of a container which can't be had, with what else to do when code waits in it."""
+    if checked.answered is not None:
+        advice = f"messages.{checked.waiting_number} and what follows it, too: its code waited in the container."
+        return type(error)(f"{error.message} Leave out {advice}", details=error.details)
+    return error
 
 
 def check(request: MessagesRequest) -> Checked:
@@ -59,7 +68,7 @@ def check(request: MessagesRequest) -> Checked:
             "tools. Send the `container.id` of the answer that held them; without that container their code cannot go "
             f"on, so leave out messages.{waiting.number} and what follows it, too."
         )
-    return Checked(tool, version, code_tools, waiting.answered, waiting.pending)
+    return Checked(tool, version, code_tools, waiting.answered, waiting.pending, waiting.number)
 
 
 def _check_unsupported(request: MessagesRequest) -> None:

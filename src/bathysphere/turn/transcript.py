@@ -61,14 +61,23 @@ class _Transcript:
         """Whether a result of the open calls has been passed: then what follows is a new sampling's."""
 
     def tell(self) -> list[UpstreamMessage]:
+        system: list[InputMessage] = []
         for message in self._messages:
             if message.role == "assistant":
                 self._tell_assistant(message)
+            elif message.role == "system" and self._asks_client():
+                # Nothing may stand between a call and its result upstream; to us it stands beside them.
+                system.append(message)
             elif shown := [block for block in message.content if not self._is_from_code(block)]:
                 self._end_assistant()
                 self._add(message.role, [self._told_block(block) for block in shown])
+                while system:
+                    self._add("system", [self._told_block(block) for block in system.pop(0).content])
         self._end_assistant()
         return self._told
+
+    def _asks_client(self) -> bool:
+        return any(block["type"] == "tool_use" and block["id"] not in self._calls for block in self._assistant)
 
     def _is_from_code(self, block: Block) -> bool:
         match block:
