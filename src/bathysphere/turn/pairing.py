@@ -110,13 +110,13 @@ class Pairing:
         return Waiting(Answered(cell, tuple(answers)), others, self._called[cell_id].number)
 
     def _refuse_resultless(self, side: Side) -> None:
-        """Calls wait over an assistant message only when it says nothing new: it holds their cell's further calls."""
+        """Calls wait over what an assistant says only when that is nothing new: further calls of a cell that goes on."""
         if not self._open:
             return
         blocks = [placed.block for placed in side.blocks]
         further = {block.cell_id for block in blocks if isinstance(block, ToolUseBlock)}
         says = any(not isinstance(block, ToolUseBlock | SubToolResultBlock) for block in blocks)
-        if says or not further or not further <= self._open.keys():
+        if says or not further or not further <= self._called.keys() - self._ended:
             raise InvalidRequest(self._without_result(next(iter(self._open.values()))))
 
     def _check_users(self, side: Side) -> None:
