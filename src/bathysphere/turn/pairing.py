@@ -110,7 +110,7 @@ class Pairing:
         return Waiting(Answered(cell, tuple(answers)), others, self._called[cell_id].number)
 
     def _refuse_resultless(self, side: Side) -> None:
-        """Calls wait over what an assistant says only when that is nothing new: further calls of a cell that goes on."""
+        """Calls wait over what an assistant says only when that is nothing new: calls of a cell that goes on."""
         if not self._open:
             return
         blocks = [placed.block for placed in side.blocks]
