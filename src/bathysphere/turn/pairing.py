@@ -16,6 +16,7 @@ from bathysphere.wire.blocks import (
     RequestBlock,
     ServerToolUseBlock,
     SubToolResultBlock,
+    TextBlock,
     ThinkingBlock,
     ToolResultBlock,
     ToolUseBlock,
@@ -87,7 +88,8 @@ class Pairing:
                 self._refuse_resultless(side)
                 self._answers = {}
                 for placed in side.blocks:
-                    self._check_assistants(placed)
+                    if not isinstance(placed.block, TextBlock):
+                        self._check_assistants(placed)
             else:
                 self._check_users(side)
                 self._refuse_unanswered()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bathysphere.wire.blocks import RequestBlock, TextBlock
 from bathysphere.wire.errors import InvalidRequest
 from bathysphere.wire.requests import InputMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A block and where it stands."""
+class Placed(NamedTuple):
+    """A block and where it stands. A tuple, since there are thousands in a long conversation."""
 
     number: int
     place: int
