@@ -160,7 +160,8 @@ def test_other_workspaces_find_nothing_and_strangers_even_less(
     body = json.dumps({"source": "true"}).encode()
     json_type = ("content-type", "application/json")
     for other in (f"{ROOT}/{container}{path}", f"{ROOT}/container_unknown{path}"):
-        refused(send(running, method, other, [("x-api-key", running.other_key), json_type], body), 404)
+        neighbours = [("x-api-key", running.other_key), json_type]
+        refused(send(running, method, other, neighbours, body), 404, "container_not_found")
         refused(send(running, method, other, [json_type], body), 401)
     endless = f"{ROOT}/{'x' * 300}{path}"
     refused(send(running, method, endless, [("x-api-key", running.key), json_type], body), 400)
@@ -268,7 +269,9 @@ def test_what_cannot_be_run(running: Server, container: str, body: dict[str, Any
 
 
 def test_a_stream_of_a_container_that_is_not_there_is_a_plain_404(running: Server) -> None:
-    refused(post(running, f"{ROOT}/container_unknown/run", {"source": "true", "stream": True}), 404)
+    refused(
+        post(running, f"{ROOT}/container_unknown/run", {"source": "true", "stream": True}), 404, "container_not_found"
+    )
 
 
 # Files

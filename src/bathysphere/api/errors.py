@@ -86,6 +86,12 @@ def _described(error: Mapping[str, Any]) -> str:
         at = f" at character {location[-1]}" if location and isinstance(location[-1], int) else ""
         return f"The request body is not valid JSON: {error.get('ctx', {}).get('error', 'malformed')}{at}"
     path = _path(location)
+    context = error.get("ctx") or {}
+    if error.get("type") == "union_tag_invalid":
+        tag = _cut(str(context.get("tag")), _PATH_CHARACTERS)
+        return f"{path}: `{tag}` is not supported by this server here: leave it out; {context.get('expected_tags')} are"
+    if error.get("type") == "union_tag_not_found":
+        return f"{path}.type: Field required"
     message = str(error.get("msg", "invalid")).removeprefix("Value error, ")
     message = _cut(_OUR_CLASSES.sub("", message), _MESSAGE_CHARACTERS)
     if not path and error.get("type") in _NOT_AN_OBJECT:

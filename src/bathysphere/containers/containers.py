@@ -47,7 +47,10 @@ class Containers:
         """
         row = await rows.get(self._database, workspace_id, container_id)
         if row is None:
-            raise NotFound(f"Container `{container_id[:200]}` not found. Leave out `container` to get a new one.")
+            raise NotFound(
+                f"Container `{container_id[:200]}` not found. Leave out `container` to get a new one.",
+                error_code="container_not_found",
+            )
         return row
 
     async def open(self, actor: Actor, container_id: str) -> Container:

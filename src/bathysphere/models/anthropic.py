@@ -135,7 +135,17 @@ def _body(request: SampleRequest, model: str) -> dict[str, Any]:
     for name in ("system", "tools", "tool_choice", "stop_sequences"):
         if value := getattr(request, name):
             body[name] = value
+    if not request.tools and (called := _called(request)):
+        # Upstreams refuse calls in a conversation without any tools. The client has left its tools out by now.
+        body["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in called]
+        body["tool_choice"] = {"type": "none"}
     return body
+
+
+def _called(request: SampleRequest) -> list[str]:
+    """The names of the tools that the conversation holds calls of."""
+    blocks = (block for message in request.messages for block in message.content)
+    return list(dict.fromkeys(str(block["name"]) for block in blocks if block.get("type") == "tool_use"))
 
 
 def _counted_body(request: SampleRequest, model: str) -> dict[str, Any]:
