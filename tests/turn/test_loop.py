@@ -547,7 +547,7 @@ async def test_calls_have_ids_of_their_own_when_an_upstream_numbers_them_anew() 
 
 
 async def test_calls_beyond_the_limit_that_wait_are_answered_when_sent_back() -> None:
-    model = ScriptedModel([LS] * 65 + [WEATHER], ["x"])
+    model = ScriptedModel([*[LS] * 65, WEATHER], ["x"])
     tools = [BASH_TOOL, WEATHER_TOOL]
     first = (await answer(model, request(user("hi"), tools=tools))).wire()["content"]
     body = request(user("hi"), assistant(*first), user(tool_result("0_65")), tools=tools)

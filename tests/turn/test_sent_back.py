@@ -206,10 +206,10 @@ async def converse(
     stream: bool,
 ) -> None:
     script = [*script, ["The end."]]
-    host = InterpreterHost((OutputFile("out.csv", 3, "handle"),))
+    host = InterpreterHost((OutputFile("handle", "out.csv", 3),))
     host.outcome = outcome
     host.answers = {
-        "files": Finished(0, False, 0.1, files=(OutputFile("out.csv", 3, "handle"),)),
+        "files": Finished(0, False, 0.1, files=(OutputFile("handle", "out.csv", 3),)),
         "slow": Finished(137, True, 300.0),
         "full": TooManySandboxes("full"),
         "gone": UnknownContainer("gone"),
