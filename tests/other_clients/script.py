@@ -1,0 +1,67 @@
+"""What the model says in the conversation that every client has, and what must have come of it.
+
+The first turn uses each sub-tool, meets both kinds of failure that a result can tell of, and leaves a file. The second
+one needs what the first left in the container, and says what it found.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.clients.scripted_model import BASH, EDITOR, check_history
+from tests.models.scripted_upstream import Call, Failure, Say, Turn
+
+ASK = "Write the squares of 1 to 5 into squares.csv"
+ASK_AGAIN = "Add up the squares"
+CSV = b"n,square\n1,1\n2,4\n3,9\n4,16\n5,25\n"
+SUM = "55"
+
+CELL = "code_execution"
+_WRITE = (
+    'cd "$(mktemp --directory /tmp/kept.XXXX)"\n'
+    'for n in 1 2 3 4 5; do echo "$n,$((n * n))"; done | sed "1i n,square" > squares.csv\n'
+    'cp squares.csv "$OUTPUT_DIR"; echo written'
+)
+_CALLS = [
+    Call(BASH, {"command": _WRITE}),
+    Call(EDITOR, {"command": "create", "path": "notes.txt", "file_text": "five rows\nno header\n"}),
+    Call(EDITOR, {"command": "str_replace", "path": "notes.txt", "old_str": "no header", "new_str": "a header"}),
+    Call(EDITOR, {"command": "view", "path": "notes.txt"}),
+    Call(EDITOR, {"command": "view", "path": "nothing.txt"}),
+    Call(BASH, {"command": "echo trouble >&2; exit 3"}),
+]
+_CELL = Call(CELL, {"code": "print(sum(n * n for n in range(1, 6)))"})
+_ADD_UP = Call(BASH, {"command": "awk -F, '{ sum += $2 } END { print sum }' /tmp/kept.*/squares.csv || echo it is gone"})
+
+
+def respond(body: dict[str, Any]) -> Turn | Failure:
+    """The next thing that the model says: called with every request that reaches it."""
+    check_history(body)
+    asked = max(place for place, message in enumerate(body["messages"]) if ASK in _said(message) or ASK_AGAIN in _said(message))
+    results = check_history({"messages": _since(body["messages"], asked)})
+    if ASK_AGAIN in _said(body["messages"][asked]):
+        calls = [_ADD_UP]
+    else:
+        calls = [*_CALLS, _CELL] if CELL in {tool["name"] for tool in body["tools"]} else _CALLS
+    if len(results) < len(calls):
+        return Turn(Say(f"Step {len(results) + 1}."), calls[len(results)])
+    return Turn(Say(f"The last thing I read is {results[-1].strip()}"), piece=8)
+
+
+def shown(body: dict[str, Any]) -> list[str]:
+    """The results of the first turn, as the model is shown them in a request of the second."""
+    return check_history(body)[: len(_CALLS) + 1]
+
+
+def _since(messages: list[dict[str, Any]], asked: int) -> list[dict[str, Any]]:
+    """The messages from the one in which the user asks; what stands before the words in it belongs to the turn before."""
+    words = {"role": "user", "content": _said(messages[asked])}
+    return [words, *messages[asked + 1 :]]
+
+
+def _said(message: dict[str, Any]) -> str:
+    if message["role"] != "user":
+        return ""
+    if isinstance(message["content"], str):
+        return message["content"]
+    return "".join(block["text"] for block in message["content"] if block["type"] == "text")
