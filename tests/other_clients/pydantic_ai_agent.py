@@ -50,7 +50,7 @@ async def main() -> None:
     containers.append(container(history))
     texts = [first, second]
     if len(sys.argv) > 4:
-        await client.delete(f"/v1/containers/{containers[-1]}", cast_to=object)
+        await client.delete(f"/bathysphere/v1/containers/{containers[-1]}", cast_to=object)
         third, _, history = await answer(sys.argv[4], history)
         texts.append(third)
         containers.append(container(history))
