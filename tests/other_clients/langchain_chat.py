@@ -29,8 +29,8 @@ first, pieces = answer(history)
 history += [first, HumanMessage(ask_again)]
 second, _ = answer(history)
 
-results = [block for block in first.content if block["type"] == "bash_code_execution_tool_result"]
-(file_id,) = [output["file_id"] for result in results for output in result["content"]["content"]]
+results = [block["content"] for block in first.content if block["type"].endswith("code_execution_tool_result")]
+(file_id,) = [output["file_id"] for result in results for output in result.get("content", []) if "file_id" in output]
 client = Anthropic()
 name = client.files.retrieve_metadata(file_id).filename
 Path(name).write_bytes(client.files.download(file_id).read())
@@ -42,8 +42,6 @@ print(
             "pieces": pieces,
             "file": name,
             "containers": [message.response_metadata["container"]["id"] for message in (first, second)],
-            "blocks": [block["type"] for block in first.content],
-            "stop": [message.response_metadata["stop_reason"] for message in (first, second)],
         }
     )
 )

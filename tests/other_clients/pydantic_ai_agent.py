@@ -1,6 +1,6 @@
-"""Two questions to an agent with the code execution tool; the file that the code wrote is saved.
+"""Three questions to an agent with the code execution tool and a file; the file that the code wrote is saved.
 
-With a third question, the container is deleted before it is asked.
+Before the third question the container is deleted, so that the agent has to find out that it is gone.
 """
 
 import asyncio
@@ -11,20 +11,15 @@ from pathlib import Path
 from anthropic import AsyncAnthropic
 from pydantic_ai import Agent, ModelMessage
 from pydantic_ai.capabilities import NativeTool
-from pydantic_ai.messages import ModelResponse, NativeToolReturnPart
+from pydantic_ai.messages import ModelResponse, NativeToolReturnPart, UploadedFile
 from pydantic_ai.models.anthropic import AnthropicModelSettings
 from pydantic_ai.native_tools import CodeExecutionTool
 
-ask, ask_again, version = sys.argv[1:4]
+ask, ask_again, version = sys.argv[1:]
 
-agent = Agent(
-    "anthropic:claude-opus-5-5",
-    capabilities=[NativeTool(CodeExecutionTool())],
-    model_settings=AnthropicModelSettings(anthropic_code_execution_tool_version=version),
-)
-
-
-async def answer(question: str, history: list[ModelMessage]) -> tuple[str, int, list[ModelMessage]]:
+async def answer(
+    agent: Agent, question: str, history: list[ModelMessage]
+) -> tuple[str, int, list[ModelMessage]]:
     async with agent.run_stream(question, message_history=history) as result:
         pieces = [piece async for piece in result.stream_text(delta=True, debounce_by=None)]
         return await result.get_output(), len(pieces), result.all_messages()
@@ -38,7 +33,15 @@ def container(history: list[ModelMessage]) -> str:
 
 async def main() -> None:
     client = AsyncAnthropic()
-    first, pieces, history = await answer(ask, [])
+    uploaded = await client.files.upload(file=("names.txt", b"one two three four five"))
+    files = [UploadedFile(file_id=uploaded.id, provider_name="anthropic")]
+    agent = Agent(
+        "anthropic:claude-opus-5-5",
+        capabilities=[NativeTool(CodeExecutionTool(files=files))],
+        model_settings=AnthropicModelSettings(anthropic_code_execution_tool_version=version),
+    )
+
+    first, pieces, history = await answer(agent, ask, [])
     containers = [container(history)]
     parts = [part for message in history for part in message.parts]
     returns = [part.content for part in parts if isinstance(part, NativeToolReturnPart)]
@@ -46,15 +49,12 @@ async def main() -> None:
     name = (await client.files.retrieve_metadata(file_id)).filename
     Path(name).write_bytes(await (await client.files.download(file_id)).read())
 
-    second, _, history = await answer(ask_again, history)
+    second, _, history = await answer(agent, ask_again, history)
     containers.append(container(history))
-    texts = [first, second]
-    if len(sys.argv) > 4:
-        await client.delete(f"/bathysphere/v1/containers/{containers[-1]}", cast_to=object)
-        third, _, history = await answer(sys.argv[4], history)
-        texts.append(third)
-        containers.append(container(history))
-    print(json.dumps({"text": texts, "pieces": pieces, "file": name, "containers": containers}))
+    await client.delete(f"/bathysphere/v1/containers/{containers[-1]}", cast_to=object)
+    third, _, history = await answer(agent, ask_again, history)
+    containers.append(container(history))
+    print(json.dumps({"text": [first, second, third], "pieces": pieces, "file": name, "containers": containers}))
 
 
 asyncio.run(main())

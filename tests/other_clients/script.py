@@ -18,7 +18,7 @@ SUM = "55"
 
 CELL = "code_execution"
 _WRITE = (
-    'cd "$(mktemp --directory /tmp/kept.XXXX)"\n'
+    "mkdir /tmp/kept; cd /tmp/kept\n"
     'for n in 1 2 3 4 5; do echo "$n,$((n * n))"; done | sed "1i n,square" > squares.csv\n'
     'cp squares.csv "$OUTPUT_DIR"; echo written'
 )
@@ -31,32 +31,43 @@ _CALLS = [
     Call(BASH, {"command": "echo trouble >&2; exit 3"}),
 ]
 _CELL = Call(CELL, {"code": "print(sum(n * n for n in range(1, 6)))"})
-_ADD_UP = Call(BASH, {"command": "awk -F, '{ sum += $2 } END { print sum }' /tmp/kept.*/squares.csv || echo it is gone"})
+_ADD_UP = Call(BASH, {"command": "awk -F, '{ sum += $2 } END { print sum }' /tmp/kept/squares.csv || echo it is gone"})
+_WRITE_IN_PYTHON = Call(
+    CELL,
+    {
+        "code": "import os, pathlib, shutil\n"
+        "kept = pathlib.Path('/tmp/kept'); kept.mkdir()\n"
+        "rows = ['n,square', *(f'{n},{n * n}' for n in range(1, 6))]\n"
+        "(kept / 'squares.csv').write_text('\\n'.join(rows) + '\\n')\n"
+        "shutil.copy(kept / 'squares.csv', os.environ['OUTPUT_DIR'])"
+    },
+)
+_ADD_UP_IN_PYTHON = Call(CELL, {"code": "print(sum(int(row.split(',')[1]) for row in open('/tmp/kept/squares.csv').readlines()[1:]))"})
 
 
 def respond(body: dict[str, Any]) -> Turn | Failure:
     """The next thing that the model says: called with every request that reaches it."""
     check_history(body)
-    asked = max(place for place, message in enumerate(body["messages"]) if ASK in _said(message) or ASK_AGAIN in _said(message))
-    results = check_history({"messages": _since(body["messages"], asked)})
-    if ASK_AGAIN in _said(body["messages"][asked]):
-        calls = [_ADD_UP]
-    else:
-        calls = [*_CALLS, _CELL] if CELL in {tool["name"] for tool in body["tools"]} else _CALLS
+    messages = body["messages"]
+    asked = max(place for place, message in enumerate(messages) if "square" in _said(message))
+    results = check_history({"messages": [{"role": "user", "content": ""}, *messages[asked + 1 :]]})
+    calls = _calls({tool["name"] for tool in body["tools"]}, again=ASK_AGAIN in _said(messages[asked]))
     if len(results) < len(calls):
         return Turn(Say(f"Step {len(results) + 1}."), calls[len(results)])
     return Turn(Say(f"The last thing I read is {results[-1].strip()}"), piece=8)
 
 
-def shown(body: dict[str, Any]) -> list[str]:
-    """The results of the first turn, as the model is shown them in a request of the second."""
-    return check_history(body)[: len(_CALLS) + 1]
+def first_turn(names: set[str]) -> int:
+    """How many calls the first turn makes with these tools."""
+    return len(_calls(names, again=False))
 
 
-def _since(messages: list[dict[str, Any]], asked: int) -> list[dict[str, Any]]:
-    """The messages from the one in which the user asks; what stands before the words in it belongs to the turn before."""
-    words = {"role": "user", "content": _said(messages[asked])}
-    return [words, *messages[asked + 1 :]]
+def _calls(names: set[str], *, again: bool) -> list[Call]:
+    if BASH not in names:
+        return [_ADD_UP_IN_PYTHON if again else _WRITE_IN_PYTHON]
+    if again:
+        return [_ADD_UP]
+    return [*_CALLS, _CELL] if CELL in names else _CALLS
 
 
 def _said(message: dict[str, Any]) -> str:

@@ -57,5 +57,4 @@ console.log(JSON.stringify({
   pieces: first.pieces,
   file: filename,
   containers: [first.container, second.container],
-  blocks: first.content.map((part) => part.type),
 }));
