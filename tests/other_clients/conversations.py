@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.clients.environments import made_once, node, npm_install, python_environment, run_process
+from tests.clients.scripted_model import check_history
 from tests.models.scripted_upstream import ScriptedUpstream
 from tests.other_clients import script
 from tests.server import Server, free_port, running_server
@@ -62,7 +63,15 @@ def gateway(server: Server) -> Iterator[str]:
     }
     (folder / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
     port = free_port()
-    command = [str(program("litellm", "litellm")), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        str(program("litellm", "litellm")),
+        "--config",
+        "config.yaml",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     # For what it passes through as it is, below /anthropic.
     passing = {"ANTHROPIC_API_BASE": server.base_url, "ANTHROPIC_API_KEY": server.key}
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)} | passing | OFFLINE
@@ -166,8 +175,10 @@ def test_conversation(served: Served, tmp_path: Path, client: str, version: str)
     first, *_, last = (request.body for request in served.upstream.requests)
     calls = script.first_turn({tool["name"] for tool in first["tools"]})
     assert len(served.upstream.requests) == calls + 1 + 2 * (len(said["text"]) - 1)
-    results = script.check_history(last)
-    assert len(results) == calls + len(said["text"]) - 1, "nothing of the history was lost on its way through the client"
+    results = check_history(last)
+    assert len(results) == calls + len(said["text"]) - 1, (
+        "nothing of the history was lost on its way through the client"
+    )
     assert json.loads(results[0])["return_code"] == 0
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import litellm
 from anthropic import Anthropic
@@ -10,7 +11,7 @@ from anthropic import Anthropic
 ask, ask_again, version = sys.argv[1:]
 
 
-def answer(history, **more):
+def answer(history: list[Any], **more: Any) -> tuple[litellm.Message, int]:
     stream = litellm.completion(
         model="anthropic/claude-opus-5-5",
         messages=history,
@@ -24,7 +25,7 @@ def answer(history, **more):
     return litellm.stream_chunk_builder(chunks).choices[0].message, pieces
 
 
-history = [{"role": "user", "content": ask}]
+history: list[Any] = [{"role": "user", "content": ask}]
 first, pieces = answer(history)
 fields = first.provider_specific_fields
 history += [first, {"role": "user", "content": ask_again}]

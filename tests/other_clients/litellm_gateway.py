@@ -1,4 +1,4 @@
-"""Two questions by the official SDK, through a gateway that is LiteLLM's proxy; the file that the code wrote is saved."""
+"""Two questions by the official SDK through LiteLLM's proxy; the file that the code wrote is saved."""
 
 import json
 import os

@@ -17,9 +17,8 @@ from pydantic_ai.native_tools import CodeExecutionTool
 
 ask, ask_again, version = sys.argv[1:]
 
-async def answer(
-    agent: Agent, question: str, history: list[ModelMessage]
-) -> tuple[str, int, list[ModelMessage]]:
+
+async def answer(agent: Agent, question: str, history: list[ModelMessage]) -> tuple[str, int, list[ModelMessage]]:
     async with agent.run_stream(question, message_history=history) as result:
         pieces = [piece async for piece in result.stream_text(delta=True, debounce_by=None)]
         return await result.get_output(), len(pieces), result.all_messages()

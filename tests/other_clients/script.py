@@ -42,7 +42,9 @@ _WRITE_IN_PYTHON = Call(
         "shutil.copy(kept / 'squares.csv', os.environ['OUTPUT_DIR'])"
     },
 )
-_ADD_UP_IN_PYTHON = Call(CELL, {"code": "print(sum(int(row.split(',')[1]) for row in open('/tmp/kept/squares.csv').readlines()[1:]))"})
+_ADD_UP_IN_PYTHON = Call(
+    CELL, {"code": "print(sum(int(row.split(',')[1]) for row in open('/tmp/kept/squares.csv').readlines()[1:]))"}
+)
 
 
 def respond(body: dict[str, Any]) -> Turn | Failure:
