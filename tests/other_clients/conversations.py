@@ -102,15 +102,20 @@ def program(environment: str, name: str) -> Path:
     return python_environment(environment, HERE / f"requirements-{environment}.txt") / "bin" / name
 
 
-def ai_sdk() -> list[str]:
-    """The command that runs the AI SDK's program."""
+def ai_sdk(name: str) -> Callable[[], list[str]]:
+    return lambda: [str(node()), str(ai_sdk_folder() / f"{name}.ts")]
+
+
+def ai_sdk_folder() -> Path:
+    """A folder with the AI SDK and its programs."""
 
     def install(folder: Path) -> None:
         npm_install(HERE / "vercel", folder)
 
     folder = made_once("vercel", HERE / "vercel" / "package-lock.json", install)
-    shutil.copy(HERE / "vercel" / "ai_sdk.ts", folder)
-    return [str(node()), str(folder / "ai_sdk.ts")]
+    for written in (HERE / "vercel").glob("*.ts"):
+        shutil.copy(written, folder)
+    return folder
 
 
 def python_program(environment: str, name: str) -> Callable[[], list[str]]:
@@ -140,7 +145,7 @@ class Client(NamedTuple):
 
 
 CLIENTS = {
-    "ai-sdk": Client(ai_sdk, with_v1),
+    "ai-sdk": Client(ai_sdk("ai_sdk"), with_v1),
     "langchain": Client(python_program("langchain", "langchain_chat"), direct),
     "pydantic-ai": Client(python_program("pydantic-ai", "pydantic_ai_agent"), direct),
     "litellm": Client(python_program("litellm", "litellm_completion"), direct),
@@ -184,10 +189,13 @@ def test_conversation(served: Served, tmp_path: Path, client: str, version: str)
 
 def have_conversation(served: Served, folder: Path, name: str, version: str) -> dict[str, Any]:
     """Run a client's program in ``folder`` and return what it printed."""
-    served.upstream.requests.clear()
-    client = CLIENTS[name]
-    environment = served.server.client_environment(HOME=str(folder)) | OFFLINE | dict(client.variables(served))
     arguments = [script.ASK, script.ASK_AGAIN, version if name == "pydantic-ai" else f"code_execution_{version}"]
+    return run_client(served, folder, CLIENTS[name], arguments)
+
+
+def run_client(served: Served, folder: Path, client: Client, arguments: list[str]) -> dict[str, Any]:
+    served.upstream.requests.clear()
+    environment = served.server.client_environment(HOME=str(folder)) | OFFLINE | dict(client.variables(served))
     answer: dict[str, Any] = json.loads(run_process([*client.command(), *arguments], environment, folder))
     return answer
 
@@ -196,3 +204,11 @@ def test_an_agent_goes_on_when_its_container_is_gone(served: Served, tmp_path: P
     said = have_conversation(served, tmp_path, "pydantic-ai", "20260120")
     assert "it is gone" in said["text"][2]
     assert said["containers"][2] != said["containers"][1]
+
+
+def test_code_that_calls_a_tool_of_the_ai_sdk(served: Served, tmp_path: Path) -> None:
+    client = Client(ai_sdk("ai_sdk_programmatic"), with_v1)
+    said = run_client(served, tmp_path, client, [script.ASK_IN_CODE, f"{script.ASK_IN_CODE}, again"])
+    assert said["calls"] == ["1", "2", "3", "4", "5"] * 2
+    assert said["steps"] == [6, 6]
+    assert all(script.SUM in text for text in said["text"])

@@ -13,6 +13,7 @@ from tests.models.scripted_upstream import Call, Failure, Say, Turn
 
 ASK = "Write the squares of 1 to 5 into squares.csv"
 ASK_AGAIN = "Add up the squares"
+ASK_IN_CODE = "Ask for each square"
 CSV = b"n,square\n1,1\n2,4\n3,9\n4,16\n5,25\n"
 SUM = "55"
 
@@ -22,6 +23,7 @@ _WRITE = (
     'for n in 1 2 3 4 5; do echo "$n,$((n * n))"; done | sed "1i n,square" > squares.csv\n'
     'cp squares.csv "$OUTPUT_DIR"; echo written'
 )
+_ASK_IN_CODE = Call(CELL, {"code": "print(sum([int(await area({'side': side})) for side in range(1, 6)]))"})
 _CALLS = [
     Call(BASH, {"command": _WRITE}),
     Call(EDITOR, {"command": "create", "path": "notes.txt", "file_text": "five rows\nno header\n"}),
@@ -53,7 +55,9 @@ def respond(body: dict[str, Any]) -> Turn | Failure:
     messages = body["messages"]
     asked = max(place for place, message in enumerate(messages) if "square" in _said(message))
     results = check_history({"messages": [{"role": "user", "content": ""}, *messages[asked + 1 :]]})
-    calls = _calls({tool["name"] for tool in body["tools"]}, again=ASK_AGAIN in _said(messages[asked]))
+    names = {tool["name"] for tool in body["tools"]}
+    said = _said(messages[asked])
+    calls = [_ASK_IN_CODE] if ASK_IN_CODE in said else _calls(names, again=ASK_AGAIN in said)
     if len(results) < len(calls):
         return Turn(Say(f"Step {len(results) + 1}."), calls[len(results)])
     return Turn(Say(f"The last thing I read is {results[-1].strip()}"), piece=8)

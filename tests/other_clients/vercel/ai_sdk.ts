@@ -30,7 +30,7 @@ async function answer(messages: ModelMessage[], container?: string) {
     pieces,
     text: await result.text,
     content: await result.content,
-    messages: (await result.response).messages,
+    messages: await result.responseMessages,
     container: metadata?.container?.id,
   };
 }
