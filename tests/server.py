@@ -242,6 +242,7 @@ def _wait_until_ready(server: Server) -> None:
 
 
 def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
