@@ -105,7 +105,7 @@ def test_a_container_from_its_making_to_its_end(running: Server) -> None:
     gone = get(running, path).json()
     assert gone["state"] == "deleted"
     assert gone["deleted_at"] is not None
-    message = refused(post(running, f"{path}/run", {"source": "true"}), 400, "container_expired")
+    message = refused(post(running, f"{path}/run", {"source": "true"}), 404, "container_expired")
     assert "deleted" in message
     assert [call["action"] for call in calls(running, made["id"])] == ["create", "bash", "delete"]
 
@@ -441,7 +441,7 @@ def test_a_copy_has_the_files_and_then_goes_its_own_way(running: Server) -> None
     assert [(call["action"], call["subject"]) for call in record][:1] == [("fork", origin)]
     delete(running, f"{ROOT}/{origin}")
     assert run(running, copy["id"], "cat kept.txt")["stdout"] == "after\n"
-    refused(post(running, f"{ROOT}/{origin}/fork", b""), 400, "container_expired")
+    refused(post(running, f"{ROOT}/{origin}/fork", b""), 404, "container_expired")
 
 
 # Limits

@@ -48,7 +48,7 @@ def talk(server: Server) -> dict[str, Any]:
 def test_without_the_lost_container_the_conversation_goes_on_with_its_uploads(
     server: Server, talk: dict[str, Any]
 ) -> None:
-    error = refused(post(server, "/v1/messages", talk), 400)
+    error = refused(post(server, "/v1/messages", talk), 404)
     assert error["details"] == {"error_code": "container_expired"}
     assert "Leave out `container`" in error["message"]
     unknown = refused(post(server, "/v1/messages", talk | {"container": UNKNOWN}), 404)
@@ -82,7 +82,7 @@ def test_code_that_waited_in_a_lost_container_is_left_out(server: Server) -> Non
     conversation.advance()
     conversation.answer("cold")
     delete(server, f"/bathysphere/v1/containers/{conversation.body['container']}")
-    error = refused(conversation.send(), 400)
+    error = refused(conversation.send(), 404)
     assert error["details"] == {"error_code": "container_expired"}
     assert "Leave out messages.1 and what follows it, too" in error["message"]
     assert "leave out messages.1 and what follows it" in refused(conversation.send(container=None), 400)["message"]

@@ -18,7 +18,7 @@ from bathysphere.store import audit
 from bathysphere.store import containers as rows
 from bathysphere.store.database import DatabaseFull
 from bathysphere.store.schema import ContainerRow
-from bathysphere.wire.errors import InvalidRequest, NotFound
+from bathysphere.wire.errors import NotFound
 from tests.containers.conftest import Parts
 from tests.host.conftest import MakeHost
 
@@ -49,10 +49,10 @@ async def test_an_expired_container_is_refused_at_once_and_its_disk_goes_after_t
     await parts.containers.records.flush()
     await expire(parts, container.id, timedelta(days=7) - timedelta(hours=1))
     for use in (parts.containers.open, parts.containers.fork):
-        with pytest.raises(InvalidRequest) as refused:
+        with pytest.raises(NotFound) as refused:
             await use(parts.actor, container.id)
         assert refused.value.details == {"error_code": "container_expired"}
-        assert "expired at" in refused.value.message
+        assert refused.value.message.startswith(f"Container not found: `{container.id}` expired at")
     assert await state(parts, container.id) == "expired"
 
     assert await sweep(parts.database, parts.host, SETTINGS) == Swept()
@@ -123,7 +123,7 @@ async def test_a_container_without_a_disk_is_lost_and_can_be_found_again(parts: 
     assert await sweep(parts.database, parts.host, SETTINGS, later) == Swept(lost=1)
     assert await sweep(parts.database, parts.host, SETTINGS, later) == Swept(), "it is said once"
     assert await state(parts, container.id) == "broken"
-    with pytest.raises(InvalidRequest, match="lost its disk"):
+    with pytest.raises(NotFound, match="lost its disk"):
         await parts.containers.open(parts.actor, container.id)
     await parts.host.create(container.id)
     assert await sweep(parts.database, parts.host, SETTINGS, later) == Swept(found_again=1)

@@ -119,6 +119,12 @@ def test_the_model_sees_output_and_return_code_but_not_the_list_of_files() -> No
     assert json.loads(result["content"][0]["text"]) == {"stdout": "42\n", "stderr": "", "return_code": 0}
 
 
+def test_a_result_is_told_in_the_same_words_whatever_order_its_members_come_back_in() -> None:
+    result = bash_result("1", "42\n")
+    turned = result | {"content": dict(reversed(result["content"].items()))}
+    assert told(user("hi"), assistant(bash_call("1"), result)) == told(user("hi"), assistant(bash_call("1"), turned))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -124,13 +124,22 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     return error_response(invalid_request(error.errors()), request.scope)
 
 
+def _about_base_url(path: str) -> str:
+    """What to change where a client's base URL has `/v1` at its end and should not, or the other way round."""
+    if path.startswith("/v1/v1/"):
+        return " The client adds /v1 itself: leave it out of the base URL."
+    if path.startswith(("/messages", "/files", "/models", "/skills")):
+        return " The client does not add /v1 itself: the base URL has to end with it."
+    return ""
+
+
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, RefusedBody):
         return error_response(error.error, request.scope)
     method, path = request.method, _cut(request.url.path, _PATH_CHARACTERS)
     messages = {
-        404: f"Not found: there is no {path} here.",
+        404: f"Not found: there is no {path} here.{_about_base_url(path)}",
         405: f"Method not allowed: {path} does not take {method}.",
     }
     kind = BY_STATUS.get(error.status_code, InvalidRequest if error.status_code < 500 else ServerError)

@@ -48,13 +48,17 @@ class Containers:
         row = await rows.get(self._database, workspace_id, container_id)
         if row is None:
             raise NotFound(
-                f"Container `{container_id[:200]}` not found. Leave out `container` to get a new one.",
+                f"Container not found: `{container_id[:200]}`. Leave out `container` to get a new one.",
                 error_code="container_not_found",
             )
         return row
 
     async def open(self, actor: Actor, container_id: str) -> Container:
-        """The container of that id, for use. Raises NotFound, and InvalidRequest when it has expired (WIRE c.6)."""
+        """The container of that id, for use.
+
+        Raises NotFound, also when it has expired: clients that send the id of the message before by themselves look
+        for this status and these first words, and then go on with a new container.
+        """
         return self._container(await self._usable(actor, container_id), actor)
 
     async def _usable(self, actor: Actor, container_id: str) -> rows.Container:
@@ -67,8 +71,8 @@ class Containers:
             what = "has lost its disk, so it can no longer be used"
         else:
             return row
-        raise InvalidRequest(
-            f"Container `{container_id}` {what}. "
+        raise NotFound(
+            f"Container not found: `{container_id}` {what}. "
             "Leave out `container` to get a new one; its files can no longer be had.",
             error_code="container_expired",
         )
@@ -80,7 +84,7 @@ class Containers:
     async def fork(self, actor: Actor, container_id: str) -> Container:
         """A new container with a copy of another's disk; it lasts as long as any new one.
 
-        Raises NotFound and InvalidRequest as ``open``, and HostError; nothing of a copy that failed is left.
+        Raises NotFound as ``open``, and HostError; nothing of a copy that failed is left.
         """
         return await self._make(actor, (await self._usable(actor, container_id)).id)
 
@@ -227,7 +231,10 @@ def upload_failed(filename: str, error: Exception) -> ApiError:
                 "Remove files in it, or leave out `container` to get a new one."
             )
         case UnknownContainer():
-            return InvalidRequest("The container has expired. Leave out `container` to get a new one.")
+            return NotFound(
+                "Container not found: it has lost its disk. Leave out `container` to get a new one.",
+                error_code="container_expired",
+            )
         case TooManySandboxes():
             return RateLimited("Too many containers are running. Try again soon.", retry_after_seconds=5)
         case ValueError():

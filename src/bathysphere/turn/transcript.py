@@ -167,7 +167,8 @@ def told_result(block: BashResultBlock | EditorResultBlock | CodeResultBlock) ->
 
 
 def _json_text(value: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "text", "text": json.dumps(value, ensure_ascii=False)}
+    # Clients send members back in an order of their own; an upstream's cache wants what it was sent the first time.
+    return {"type": "text", "text": json.dumps(value, ensure_ascii=False, sort_keys=True)}
 
 
 def _image_type(base64_data: str) -> str:
