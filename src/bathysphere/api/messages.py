@@ -38,7 +38,7 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         serving.rate_limits.request(acting, answer_headers(request.scope))
         return await _answer_once(request, body, serving, work.events())
     this = await attempt(request, acting)
-    turn = serving.retries.find(this)
+    turn = await serving.retries.find(this)
     if turn is None:
         try:
             serving.rate_limits.request(acting, answer_headers(request.scope))
