@@ -278,7 +278,9 @@ async def test_when_the_grace_is_over_the_turn_is_stopped() -> None:
         await go_away(turn, work)
         await turn.wait()
         assert work.closed.is_set()
-        assert await retries.find(RETRY) is None, "its container was new and is gone: it can be done again from the start"
+        assert await retries.find(RETRY) is None, (
+            "its container was new and is gone: it can be done again from the start"
+        )
 
 
 async def test_code_that_was_stopped_in_a_container_that_stays_is_not_run_again_by_a_retry() -> None:

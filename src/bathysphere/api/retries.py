@@ -151,8 +151,7 @@ class Retries:
 
     def _on_end(self, turn: SharedTurn) -> None:
         remembered = self._running.pop(turn)
-        uncertain = turn.stopped and turn.work.ran_code and turn.work.container_id is not None
-        if turn.error is None or uncertain:
+        if turn.error is None or (turn.stopped and turn.leaves_traces):
             self._keep(remembered)
             return
         # To be done again, if it is sent again: nothing of it is left, or it has ended with an error.

@@ -15,7 +15,7 @@ from bathysphere.api.replay_buffer import ReplayBuffer
 from bathysphere.api.sse import record
 from bathysphere.turn.fold import fold_events
 from bathysphere.wire.errors import Conflict, Overloaded
-from bathysphere.wire.events import MessageDelta, MessageStart, StreamEvent, event_wire
+from bathysphere.wire.events import StreamEvent, event_wire, names_container
 
 _BEHIND: Final = 256
 """Events that wait for the quickest reader; then the turn waits too."""
@@ -34,7 +34,7 @@ class Work(Protocol):
 
     @property
     def ran_code(self) -> bool:
-        """Whether code has begun to run: then to do the work again would be to run it twice."""
+        """Whether code has begun to run."""
 
     @property
     def container_id(self) -> str | None:
@@ -116,6 +116,11 @@ class SharedTurn:
         return self._ended.is_set()
 
     @property
+    def leaves_traces(self) -> bool:
+        """Whether code has begun to run in a container that stays: then to do it again is to run it twice."""
+        return self.work.ran_code and self.work.container_id is not None
+
+    @property
     def unread(self) -> bool:
         """Whether nobody waits for it."""
         return not self._readers
@@ -150,7 +155,7 @@ class SharedTurn:
                     event = reader.waiting.popleft()
                     self._room.set()
                     # Before it is handed on: whoever got it may go away with it.
-                    self.told = self.told or _names_container(event)
+                    self.told = self.told or names_container(event)
                     yield event
                 if not self.ended:
                     reader.news.clear()
@@ -273,8 +278,3 @@ class SharedTurn:
     def _release(self) -> None:
         """Nobody can ask for more than what is kept."""
         self._whole = self.answer
-
-
-def _names_container(event: StreamEvent) -> bool:
-    """The last event but one; or the first, when the message is whole in it (WIRE d)."""
-    return isinstance(event, MessageDelta) or (isinstance(event, MessageStart) and event.message.container is not None)
