@@ -168,7 +168,7 @@ def running_server(
     surroundings = {name: value for name, value in os.environ.items() if not name.upper().startswith(_UNWANTED)}
     surroundings |= environment or {}
 
-    port = _free_port()
+    port = free_port()
     arguments = ["serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(data), "--config", str(config)]
     process = _start([*COMMAND, *arguments], surroundings, log)
     server = Server(process, port, data, log, range(first_uid, first_uid + UIDS_PER_SERVER), environment=surroundings)
@@ -241,7 +241,8 @@ def _wait_until_ready(server: Server) -> None:
             connection.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

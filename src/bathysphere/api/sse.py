@@ -30,6 +30,12 @@ _LINE_ENDS: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029
 _QUEUE: Final = 256
 """Events that may wait for a slow client; then the turn waits too."""
 
+_TOGETHER: Final = 32
+"""Events that go into one write when they are there at once: a write costs more than an event does."""
+
+_Item = BaseModel | BaseException | None
+"""An event; or the end of the turn, which is the last item: what it raised, None when it is complete."""
+
 
 def record(kind: str, data: dict[str, Any]) -> bytes:
     """One event as bytes. The ``event:`` line is always there: SDKs drop records without one."""
@@ -48,9 +54,9 @@ class EventStream:
         self._events = events
         self._request_id = request_id
         self._ping_seconds = ping_seconds
-        self._queue: asyncio.Queue[BaseModel | BaseException | None] = asyncio.Queue(_QUEUE)
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue(_QUEUE)
         self._task: asyncio.Task[None] | None = None
-        self._first: BaseModel | None = None
+        self._first: list[_Item] = []
 
     async def begin(self) -> None:
         """Start the turn and wait for its first event, though no longer than one ping's time.
@@ -59,15 +65,14 @@ class EventStream:
         """
         self._task = asyncio.create_task(self._run())
         try:
-            item = await self._next()
+            items = await self._next()
         except BaseException:
             await self._end()
             raise
-        if isinstance(item, BaseException):
+        if isinstance(items[0], BaseException):
             await self._end()
-            raise item
-        assert item is not None, "a turn has events"
-        self._first = item
+            raise items[0]
+        self._first = items
 
     async def _run(self) -> None:
         try:
@@ -81,11 +86,19 @@ class EventStream:
         else:
             await self._queue.put(None)
 
-    async def _next(self) -> BaseModel | BaseException | None:
-        try:
-            return await asyncio.wait_for(self._queue.get(), self._ping_seconds)
-        except TimeoutError:
-            return Ping()
+    async def _next(self) -> list[_Item]:
+        """What is there, or what comes next; a ping when nothing comes."""
+        if self._queue.empty():
+            try:
+                async with asyncio.timeout(self._ping_seconds):
+                    items = [await self._queue.get()]
+            except TimeoutError:
+                return [Ping()]
+        else:
+            items = [self._queue.get_nowait()]
+        while len(items) < _TOGETHER and not self._queue.empty():
+            items.append(self._queue.get_nowait())
+        return items
 
     async def _end(self) -> None:
         if self._task is not None:
@@ -96,18 +109,26 @@ class EventStream:
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the response. Closing it early (the client has gone) ends the turn."""
-        assert self._first is not None, "begin comes first"
+        assert self._first, "begin comes first"
         try:
-            item: BaseModel | BaseException | None = self._first
-            while item is not None:
-                if isinstance(item, BaseException):
-                    yield record("error", self._error(item))
+            items = self._first
+            while True:
+                written = b"".join(map(self._written, items))
+                if written:
+                    yield written
+                if not isinstance(items[-1], BaseModel):
                     return
-                data = event_wire(item)
-                yield record(data["type"], data)
-                item = await self._next()
+                items = await self._next()
         finally:
             await self._end()
+
+    def _written(self, item: _Item) -> bytes:
+        if item is None:
+            return b""
+        if isinstance(item, BaseException):
+            return record("error", self._error(item))
+        data = event_wire(item)
+        return record(data["type"], data)
 
     def _error(self, error: BaseException) -> dict[str, Any]:
         if isinstance(error, ApiError):

@@ -122,6 +122,13 @@ def names_container(event: StreamEvent) -> bool:
 def event_wire(event: BaseModel) -> dict[str, Any]:
     """The event as the JSON of its ``data:`` line; one that is not of the protocol is told as it is."""
     match event:
+        case ContentBlockDelta(index=index, delta=delta):
+            # Most of what is told; its members came as JSON, or are text.
+            return {
+                "type": "content_block_delta",
+                "index": index,
+                "delta": {"type": delta.type, **(delta.model_extra or {})},
+            }
         case MessageStart(message=message):
             return {"type": "message_start", "message": message.wire()}
         case ContentBlockStart(index=index, content_block=block):
