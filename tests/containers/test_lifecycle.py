@@ -202,6 +202,32 @@ async def test_a_container_that_is_cancelled_while_its_row_is_written_is_removed
     assert (call.action, call.outcome) == ("create", "cancelled")
 
 
+async def test_the_record_of_one_that_is_cancelled_on_the_host_comes_after_its_row(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, asked = threading.Event(), asyncio.Event()
+
+    async def create(container_id: str, engine: str | None) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(parts.containers._host, "create", create)
+    making = asyncio.create_task(parts.containers.create(parts.actor))
+    await asked.wait()
+    parts.database._thread.submit(held.wait)
+    making.cancel()
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    flushing = asyncio.create_task(parts.containers.records.flush())
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.wait([making, flushing])
+    await parts.containers.records.flush()
+    (row,) = (await rows.listing(parts.database, parts.actor.workspace_id, 10, deleted=True)).containers
+    (call,) = await audit.latest(parts.database, row.id, 10)
+    assert (call.action, call.outcome) == ("create", "cancelled")
+
+
 async def test_states_are_seen(parts: Parts) -> None:
     container = await parts.containers.create(parts.actor)
     assert await state(parts, container.id) == "idle"

@@ -23,7 +23,7 @@ from bathysphere.turn.loop import Turn
 from bathysphere.turn.model_support import check_support
 from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
-from bathysphere.wire.events import MessageDelta, MessageStart, StreamEvent
+from bathysphere.wire.events import StreamEvent, names_container
 from bathysphere.wire.message import Container as WireContainer
 from bathysphere.wire.requests import MessagesRequest
 
@@ -148,7 +148,7 @@ class _Opened:
         try:
             async with aclosing(events):
                 async for event in events:
-                    told = told or isinstance(event, MessageDelta) or _names_container(event)
+                    told = told or names_container(event)
                     yield event
         finally:
             if not told:
@@ -182,11 +182,6 @@ class _Opened:
         if self._container is None:
             return None
         return WireContainer(id=self._container.id, expires_at=self._container.expires_at)
-
-
-def _names_container(event: StreamEvent) -> bool:
-    """A message that is whole in its first event names its container there (WIRE d)."""
-    return isinstance(event, MessageStart) and event.message.container is not None
 
 
 def _uploads(body: MessagesRequest) -> Iterator[tuple[int, int, str]]:

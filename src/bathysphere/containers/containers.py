@@ -91,8 +91,9 @@ class Containers:
     async def _make(self, actor: Actor, origin: str | None) -> Container:
         self.records.check()
         container_id = new_id("container")
-        try:
-            with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
+        # The record is written when its container is known, so it comes last, also for one that could not be made.
+        with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
+            try:
                 if origin is None:
                     engine = workspaces.engine(self._database, actor.workspace_id)
                     await self._host.create(container_id, engine)
@@ -100,13 +101,14 @@ class Containers:
                     await self._host.fork(origin, container_id)
                 # Last, so that what is listed can be used: when we are killed before, the disk is one nobody knows.
                 row = await self._add(actor, container_id, origin)
-        except BaseException:
-            with anyio.CancelScope(shield=True), suppress(DiskFull):
-                # A row all the same: for the record of the call, and so that the disk is removed by a sweep if not now.
-                if await rows.find(self._database, container_id) is None:
-                    await self._add(actor, container_id, None, deleted=True)
-            await self._remove(container_id)
-            raise
+            except BaseException:
+                with anyio.CancelScope(shield=True), suppress(DiskFull):
+                    # A row all the same: for the record of the call, and so that the disk is removed by a sweep if not
+                    # now.
+                    if await rows.find(self._database, container_id) is None:
+                        await self._add(actor, container_id, None, deleted=True)
+                await self._remove(container_id)
+                raise
         return self._container(row, actor)
 
     async def _add(self, actor: Actor, container_id: str, origin: str | None, deleted: bool = False) -> rows.Container:
