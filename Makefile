@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 BESIDE := $(shell cores=$$(nproc); echo $$((cores < 8 ? cores + 1 : 8)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test conformance attacks inspect oracle fuzz check bench image system clean
+.PHONY: demo serve test conformance attacks inspect other-clients oracle fuzz check bench image system clean
 
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
@@ -27,6 +27,9 @@ inspect: image ## inspect-ai's own checks of a sandbox, against containers
 		$(VENV)/inspect/bin/pip install --quiet --require-hashes -r tests/inspect/requirements.txt && \
 		$(VENV)/inspect/bin/pip install --quiet --no-deps --editable .; }
 	$(VENV)/inspect/bin/python -m pytest --noconftest tests/inspect/self_check.py
+
+other-clients: image $(VENV)/dev.done ## the AI SDK, LangChain, pydantic-ai and LiteLLM against a server of ours; ARGS="-k ..."
+	$(BIN)/python -m pytest tests/other_clients/conversations.py $(ARGS)
 
 oracle: image $(VENV)/dev.done ## the SDK's own tests of its calls, against a server of ours; ARGS="-k ..."
 	$(BIN)/python -m tests.oracle $(ARGS)

@@ -29,7 +29,7 @@ _MESSAGE: Final = {
 
 
 def _record(kind: str, **members: Any) -> bytes:
-    text = f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n".encode()
+    text = f"event: {kind}\ndata: {json.dumps({'type': kind, **members}, separators=(',', ':'))}\n\n".encode()
     return b"%x\r\n%s\r\n" % (len(text), text)
 
 

@@ -105,7 +105,7 @@ def test_a_container_from_its_making_to_its_end(running: Server) -> None:
     gone = get(running, path).json()
     assert gone["state"] == "deleted"
     assert gone["deleted_at"] is not None
-    message = refused(post(running, f"{path}/run", {"source": "true"}), 400, "container_expired")
+    message = refused(post(running, f"{path}/run", {"source": "true"}), 404, "container_expired")
     assert "deleted" in message
     assert [call["action"] for call in calls(running, made["id"])] == ["create", "bash", "delete"]
 
@@ -160,7 +160,8 @@ def test_other_workspaces_find_nothing_and_strangers_even_less(
     body = json.dumps({"source": "true"}).encode()
     json_type = ("content-type", "application/json")
     for other in (f"{ROOT}/{container}{path}", f"{ROOT}/container_unknown{path}"):
-        refused(send(running, method, other, [("x-api-key", running.other_key), json_type], body), 404)
+        neighbours = [("x-api-key", running.other_key), json_type]
+        refused(send(running, method, other, neighbours, body), 404, "container_not_found")
         refused(send(running, method, other, [json_type], body), 401)
     endless = f"{ROOT}/{'x' * 300}{path}"
     refused(send(running, method, endless, [("x-api-key", running.key), json_type], body), 400)
@@ -268,7 +269,9 @@ def test_what_cannot_be_run(running: Server, container: str, body: dict[str, Any
 
 
 def test_a_stream_of_a_container_that_is_not_there_is_a_plain_404(running: Server) -> None:
-    refused(post(running, f"{ROOT}/container_unknown/run", {"source": "true", "stream": True}), 404)
+    refused(
+        post(running, f"{ROOT}/container_unknown/run", {"source": "true", "stream": True}), 404, "container_not_found"
+    )
 
 
 # Files
@@ -440,7 +443,7 @@ def test_a_copy_has_the_files_and_then_goes_its_own_way(running: Server) -> None
     assert [(call["action"], call["subject"]) for call in record][:1] == [("fork", origin)]
     delete(running, f"{ROOT}/{origin}")
     assert run(running, copy["id"], "cat kept.txt")["stdout"] == "after\n"
-    refused(post(running, f"{ROOT}/{origin}/fork", b""), 400, "container_expired")
+    refused(post(running, f"{ROOT}/{origin}/fork", b""), 404, "container_expired")
 
 
 # Limits

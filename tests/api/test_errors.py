@@ -44,6 +44,23 @@ def test_an_unknown_path(client: httpx2.Client) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        (
+            "/messages",
+            "there is no /messages here. The client does not add /v1 itself: the base URL has to end with it.",
+        ),
+        (
+            "/v1/v1/messages",
+            "there is no /v1/v1/messages here. The client adds /v1 itself: leave it out of the base URL.",
+        ),
+    ],
+)
+def test_a_base_url_of_the_other_shape(client: httpx2.Client, path: str, advice: str) -> None:
+    assert error(client.post(path), 404)["message"] == f"Not found: {advice}"
+
+
 def test_a_method_that_is_not_there(client: httpx2.Client) -> None:
     response = client.put("/v1/files")
     assert error(response, 405)["type"] == "invalid_request_error"

@@ -148,7 +148,9 @@ def test_a_call_that_waits_is_counted_as_if_it_had_ended(
 def test_what_would_be_refused_is_refused(server: Server) -> None:
     upload = {"type": "container_upload", "file_id": "file_nowhere"}
     refused = counted("local-1", upload, tools=[CODE_EXECUTION])
-    assert message(post(server, COUNT, refused), 404) == "File `file_nowhere` not found."
+    assert message(post(server, COUNT, refused), 404).startswith(
+        "messages.0.content.0.container_upload: File `file_nowhere` not found."
+    )
     assert message(post(server, COUNT, counted("gpt-9", HELLO)), 404).startswith("model: gpt-9")
     assert "messages" in message(post(server, COUNT, {"model": "local-1"}), 400)
     hop = post(server, COUNT, counted("local-1", HELLO), None, ("x-bathysphere-hop", "1"))

@@ -110,18 +110,18 @@ def _node_package() -> Path:
 
 
 def _installed_packages() -> Path:
-    node_package = _node_package()
     definition = HERE / "typescript"
+    return made_once("typescript", definition / "package-lock.json", lambda folder: npm_install(definition, folder))
 
-    def install(folder: Path) -> None:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(definition / name, folder)
-        npm = node_package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        path = f"{node_package / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        run_process(command, os.environ | {"PATH": path}, folder)
 
-    return made_once("typescript", definition / "package-lock.json", install)
+def npm_install(definition: Path, folder: Path) -> None:
+    """Install into ``folder`` what the package.json and package-lock.json in ``definition`` list."""
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(definition / name, folder)
+    npm = _node_package() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    path = f"{_node_package() / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    run_process(command, os.environ | {"PATH": path}, folder)
 
 
 def python_environment(name: str, requirements: Path) -> Path:

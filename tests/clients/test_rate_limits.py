@@ -28,11 +28,13 @@ def runs(server: Server, command: str) -> bool:
 
 
 def test_turns_and_containers_at_the_same_time(limited: Server) -> None:
-    with streaming(limited, question("```bash\nsleep 255\n```")):
+    container = ask(limited, "```bash\ntrue\n```")["container"]["id"]
+    with streaming(limited, question("```bash\nsleep 255\n```", container=container)):
         assert eventually(lambda: runs(limited, "sleep 255"))
         (call,) = expectations.results(ask(limited, "```bash\ntrue\n```"))
         assert call["error_code"] == "too_many_requests"
-        with streaming(limited, question("```bash\nsleep 256\n```")) as second:
+        # In the same container, where it waits for the first one.
+        with streaming(limited, question("```bash\nsleep 256\n```", container=container)) as second:
             assert next(second)["type"] == "message_start"
             refused = [post(limited, "/v1/messages", body) for body in (HELLO, question("Hello", stream=True))]
             assert ask(limited, "Hello", limited.other_key)["stop_reason"] == "end_turn"

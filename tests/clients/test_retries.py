@@ -15,6 +15,7 @@ from tests.clients import environments
 from tests.clients.asking import Answer, ask, post, question
 from tests.clients.environments import ALL, Sdk
 from tests.clients.events import streaming
+from tests.clients.test_code_calls_tools import TOOLS
 from tests.clients.test_going_away import containers, eventually
 from tests.clients.test_upstream_failures import AT_ONCE
 from tests.models.scripted_upstream import Call, Failure, Say, ScriptedUpstream, Turn
@@ -85,9 +86,9 @@ def test_an_sdk_that_does_not_wait_gets_the_answer_of_its_first_try(patient: Ser
 
 def test_a_retry_finds_the_answer_of_a_turn_that_ended_without_its_client(patient: Server) -> None:
     container = new_container(patient)
-    body = runs_once(container, seconds=0.611)
-    leave(patient, body, running(patient, "sleep 0.611"))
-    assert eventually(lambda: not running(patient, "sleep 0.611")())
+    body = runs_once(container, seconds=1.611)
+    leave(patient, body, running(patient, "sleep 1.611"))
+    assert eventually(lambda: not running(patient, "sleep 1.611")())
     answers = [again(patient, body, RETRY).json() for _ in range(2)]
     assert answers[0] == answers[1]
     assert expectations.output(answers[0]) == "1\n"
@@ -170,6 +171,37 @@ def test_a_failure_is_tried_again(patient: Server, upstream: ScriptedUpstream) -
     upstream.play(Turn(Call("bash_code_execution", {"command": "echo hi"})), Turn(Say("Done.")))
     assert expectations.output(again(patient, body, key, RETRY).json()) == "hi\n"
     assert len(upstream.requests) == 3
+
+
+def test_after_code_has_run_in_a_container_that_stays_a_failure_asks_for_no_retry(
+    patient: Server, upstream: ScriptedUpstream
+) -> None:
+    container = new_container(patient)
+    for named, should_retry in ((container, "false"), (None, None)):
+        upstream.clear()
+        upstream.play(Turn(Call("bash_code_execution", {"command": "true"})), Failure(529, headers=AT_ONCE))
+        failed = again(patient, question("go", model="upstream", container=named))
+        assert (failed.status, failed.headers.get("x-should-retry")) == (529, should_retry)
+
+
+def test_the_pause_of_a_cell_whose_first_answer_was_lost(patient: Server) -> None:
+    """Else nobody could answer its calls, and other cells would be refused for as long as it waits for them."""
+    container = new_container(patient)
+    command = "echo run >> /tmp/runs; sleep 1.617"
+    code = f"import subprocess\nsubprocess.run(['sh', '-c', {command!r}])\nprint(await get_weather({{'city': 'Oslo'}}))"
+    body = question(f"```python\n{code}\n```", tools=TOOLS, container=container)
+    leave(patient, body, running(patient, "sleep 1.617"))
+    paused = again(patient, body, RETRY).json()
+    assert paused == again(patient, body, RETRY).json()
+    call = paused["content"][-1]
+    assert (paused["stop_reason"], call["name"]) == ("tool_use", "get_weather")
+    body["messages"] += [
+        {"role": "assistant", "content": paused["content"]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": "cold"}]},
+    ]
+    ended = again(patient, body, RETRY).json()
+    assert ended["content"][0]["content"]["stdout"] == "cold\n"
+    assert expectations.output(ask(patient, "```bash\ncat /tmp/runs\n```", container=container)) == "run\n"
 
 
 def test_without_code_the_upstreams_request_ends_with_the_client(patient: Server, upstream: ScriptedUpstream) -> None:

@@ -18,7 +18,7 @@ from bathysphere.store import audit
 from bathysphere.store import containers as rows
 from bathysphere.store.database import DatabaseFull
 from bathysphere.store.schema import ContainerRow
-from bathysphere.wire.errors import InvalidRequest, NotFound
+from bathysphere.wire.errors import NotFound
 from tests.containers.conftest import Parts
 from tests.host.conftest import MakeHost
 
@@ -49,10 +49,10 @@ async def test_an_expired_container_is_refused_at_once_and_its_disk_goes_after_t
     await parts.containers.records.flush()
     await expire(parts, container.id, timedelta(days=7) - timedelta(hours=1))
     for use in (parts.containers.open, parts.containers.fork):
-        with pytest.raises(InvalidRequest) as refused:
+        with pytest.raises(NotFound) as refused:
             await use(parts.actor, container.id)
         assert refused.value.details == {"error_code": "container_expired"}
-        assert "expired at" in refused.value.message
+        assert refused.value.message.startswith(f"Container not found: `{container.id}` expired at")
     assert await state(parts, container.id) == "expired"
 
     assert await sweep(parts.database, parts.host, SETTINGS) == Swept()
@@ -123,7 +123,7 @@ async def test_a_container_without_a_disk_is_lost_and_can_be_found_again(parts: 
     assert await sweep(parts.database, parts.host, SETTINGS, later) == Swept(lost=1)
     assert await sweep(parts.database, parts.host, SETTINGS, later) == Swept(), "it is said once"
     assert await state(parts, container.id) == "broken"
-    with pytest.raises(InvalidRequest, match="lost its disk"):
+    with pytest.raises(NotFound, match="lost its disk"):
         await parts.containers.open(parts.actor, container.id)
     await parts.host.create(container.id)
     assert await sweep(parts.database, parts.host, SETTINGS, later) == Swept(found_again=1)
@@ -198,6 +198,32 @@ async def test_a_container_that_is_cancelled_while_its_row_is_written_is_removed
     (row,) = page.containers
     assert row.deleted_at is not None
     await parts.containers.records.flush()
+    (call,) = await audit.latest(parts.database, row.id, 10)
+    assert (call.action, call.outcome) == ("create", "cancelled")
+
+
+async def test_the_record_of_one_that_is_cancelled_on_the_host_comes_after_its_row(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, asked = threading.Event(), asyncio.Event()
+
+    async def create(container_id: str, engine: str | None) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(parts.containers._host, "create", create)
+    making = asyncio.create_task(parts.containers.create(parts.actor))
+    await asked.wait()
+    parts.database._thread.submit(held.wait)
+    making.cancel()
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    flushing = asyncio.create_task(parts.containers.records.flush())
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.wait([making, flushing])
+    await parts.containers.records.flush()
+    (row,) = (await rows.listing(parts.database, parts.actor.workspace_id, 10, deleted=True)).containers
     (call,) = await audit.latest(parts.database, row.id, 10)
     assert (call.action, call.outcome) == ("create", "cancelled")
 

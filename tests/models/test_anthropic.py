@@ -59,6 +59,19 @@ async def test_blocks_come_down_as_they_are(upstream: ScriptedUpstream, model: A
     assert got.stop_reason == "tool_use"
 
 
+async def test_calls_in_a_conversation_without_tools_go_up_with_their_names(
+    upstream: ScriptedUpstream, model: AnthropicModel
+) -> None:
+    """The API refuses calls where no tools are defined; none of them may be called."""
+    upstream.play(Turn(Say("ok")))
+    call = {"type": "tool_use", "id": "srvtoolu_1", "name": "bash_code_execution", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "srvtoolu_1", "content": "x"}
+    await fold(model.sample(asking(messages=[UpstreamMessage("assistant", [call]), UpstreamMessage("user", [result])])))
+    body = upstream.requests[0].body
+    assert body["tools"] == [{"name": "bash_code_execution", "input_schema": {"type": "object"}}]
+    assert body["tool_choice"] == {"type": "none"}
+
+
 async def test_the_request_goes_up_whole(upstream: ScriptedUpstream, model: AnthropicModel) -> None:
     upstream.play(Turn(Say("ok")))
     messages = [

@@ -31,7 +31,7 @@ from bathysphere.containers.host import (
 from bathysphere.containers.recording import Actor, Recorder
 from bathysphere.models.base import SampleRequest
 from bathysphere.store.audit import Call, ProducedFile
-from bathysphere.wire.blocks import TextBlock, ToolUseBlock
+from bathysphere.wire.blocks import TextBlock, ThinkingBlock, ToolUseBlock
 from bathysphere.wire.events import (
     ContentBlockDelta,
     ContentBlockStart,
@@ -47,6 +47,10 @@ from bathysphere.wire.message import Message, StopReason, Usage
 
 Step = str | tuple[str, str]
 """What a scripted model writes: text, or a call as (tool name, JSON of the input)."""
+
+
+class Thought(str):
+    """Text that the model thinks."""
 
 
 class ScriptedModel:
@@ -78,7 +82,12 @@ class ScriptedModel:
                 )
             )
             for index, step in enumerate(steps):
-                if isinstance(step, str):
+                if isinstance(step, Thought):
+                    yield ContentBlockStart(index=index, content_block=ThinkingBlock(thinking="", signature=""))
+                    yield ContentBlockDelta(index=index, delta=Delta.thinking(step))
+                    signed = {"type": "signature_delta", "signature": f"signed {step}"}
+                    yield ContentBlockDelta(index=index, delta=Delta.model_validate(signed))
+                elif isinstance(step, str):
                     yield ContentBlockStart(index=index, content_block=TextBlock(text=""))
                     for character in step:
                         yield ContentBlockDelta(index=index, delta=Delta.text(character))

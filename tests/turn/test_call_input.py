@@ -94,6 +94,8 @@ def test_what_only_needs_escaping_is_used(written: str, value: dict[str, Any]) -
         '{"a": tru}',
         '{"a": NaN}',
         '{"a": -Infinity}',
+        '{"a": 1e999}',
+        '{"a": -1e999}',
         '{"a": 01}',
         '{"a": "\\x"}',
         '{"a" 1}',

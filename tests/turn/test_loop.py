@@ -533,6 +533,29 @@ async def test_ending_early_ends_the_upstreams_request() -> None:
     assert model.closed == 1
 
 
+async def test_calls_have_ids_of_their_own_when_an_upstream_numbers_them_anew() -> None:
+    """Two of one id would be refused when sent back."""
+    history = assistant(tool_call("0_0"))
+    body = request(user("hi"), history, user(tool_result("0_0")), tools=[WEATHER_TOOL])
+    (call,) = (await answer(ScriptedModel([WEATHER]), body)).wire()["content"]
+    assert call["id"].startswith("toolu_01")
+    check(
+        request(
+            *[message.model_dump() for message in body.messages], assistant(call), user(tool_result(call["id"][6:]))
+        )
+    )
+
+
+async def test_calls_beyond_the_limit_that_wait_are_answered_when_sent_back() -> None:
+    model = ScriptedModel([*[LS] * 65, WEATHER], ["x"])
+    tools = [BASH_TOOL, WEATHER_TOOL]
+    first = (await answer(model, request(user("hi"), tools=tools))).wire()["content"]
+    body = request(user("hi"), assistant(*first), user(tool_result("0_65")), tools=tools)
+    results = (await answer(model, body)).wire()["content"][:-1]
+    assert [result["tool_use_id"] for result in results] == [call["id"] for call in first[:-1]]
+    assert results[-1]["content"]["error_code"] == "too_many_requests"
+
+
 async def test_the_stop_reason_of_the_upstream_is_kept() -> None:
     model = ScriptedModel(["no"], stop={0: "refusal"})
     happened = await events(model)

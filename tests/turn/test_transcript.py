@@ -119,6 +119,12 @@ def test_the_model_sees_output_and_return_code_but_not_the_list_of_files() -> No
     assert json.loads(result["content"][0]["text"]) == {"stdout": "42\n", "stderr": "", "return_code": 0}
 
 
+def test_a_result_is_told_in_the_same_words_whatever_order_its_members_come_back_in() -> None:
+    result = bash_result("1", "42\n")
+    turned = result | {"content": dict(reversed(result["content"].items()))}
+    assert told(user("hi"), assistant(bash_call("1"), result)) == told(user("hi"), assistant(bash_call("1"), turned))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -218,12 +224,20 @@ def test_an_upload_is_told_as_a_sentence_with_its_place() -> None:
 def test_what_only_the_wire_knows_is_left_out() -> None:
     """Upstreams refuse ``caller``, null ``citations`` and empty text."""
     empty = {"type": "text", "text": ""}
-    cited = {"type": "text", "text": "x", "citations": None}
-    messages = told(user("hi"), assistant(empty, cited, tool_call("a")), user(tool_result("a")))
+    cited = {"type": "text", "text": "x", "citations": None, "parsed_output": {"a": 1}}
+    call = {**tool_call("a"), "toolset_name": None}
+    messages = told(user("hi"), assistant(empty, cited, call), user(tool_result("a") | {"cache_control": None}))
     assert messages[1].content == [
         {"type": "text", "text": "x"},
         {"type": "tool_use", "id": "toolu_a", "name": "get_weather", "input": {}},
     ]
+
+
+def test_a_system_message_does_not_come_between_a_call_and_its_result() -> None:
+    """Upstreams refuse that."""
+    system = {"role": "system", "content": "Be brief."}
+    messages = [user("hi"), assistant(tool_call("a")), system, user(tool_result("a")), system]
+    assert [message.role for message in told(*messages)] == ["user", "assistant", "user", "system", "system"]
 
 
 def test_thinking_keeps_its_signature_and_its_place() -> None:

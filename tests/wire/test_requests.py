@@ -133,6 +133,13 @@ def test_half_a_character_is_refused(text: Any) -> None:
         parsed(metadata={"user_id": text})
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_refused(number: float) -> None:
+    """Python reads ``NaN`` and ``1e999`` where JSON has neither."""
+    with pytest.raises(ValidationError, match="NaN or a number that is too large"):
+        parsed(temperature=number)
+
+
 def test_depth_is_bounded() -> None:
     parsed(metadata=nested(100))
     with pytest.raises(ValidationError, match="nested deeper"):

@@ -32,6 +32,11 @@ class Attempt:
     retried: bool
     """Whether an SDK says that it has sent the same before."""
 
+    @property
+    def identity(self) -> tuple[str, str | bytes]:
+        """What the tries of one request have in common: the key that its client gave it, else what it says."""
+        return self.owner, self.content if self.idempotency_key is None else self.idempotency_key
+
 
 async def attempt(request: Request, actor: Actor) -> Attempt:
     """Read it from the request. Raises InvalidRequest for an ``Idempotency-Key`` that is none."""

@@ -42,7 +42,9 @@ _ANSWERS: Final[tuple[tuple[type[HostError], Callable[[str], ApiError]], ...]] =
     (DiskFull, lambda message: InvalidRequest(message, error_code="disk_full")),
     (
         UnknownContainer,
-        lambda _: InvalidRequest("The container has lost its disk; make a new one.", error_code="container_expired"),
+        lambda _: NotFound(
+            "Container not found: it has lost its disk. Make a new one.", error_code="container_expired"
+        ),
     ),
     (
         TooManySandboxes,

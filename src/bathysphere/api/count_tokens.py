@@ -11,7 +11,7 @@ from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.described import failures
 from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.services import Serving
-from bathysphere.api.turns import forwarded
+from bathysphere.api.turns import forwarded, lost_upload
 from bathysphere.containers.container import Container
 from bathysphere.models.base import HOP_HEADER
 from bathysphere.store import files
@@ -19,7 +19,7 @@ from bathysphere.turn.checks import check
 from bathysphere.turn.loop import Turn
 from bathysphere.turn.model_support import check_support
 from bathysphere.wire.blocks import ContainerUploadBlock
-from bathysphere.wire.errors import InvalidRequest, NotFound
+from bathysphere.wire.errors import InvalidRequest
 from bathysphere.wire.requests import CountTokensRequest
 
 router = APIRouter(tags=["messages"], route_class=ProtectedRoute)
@@ -62,12 +62,12 @@ async def _filenames(serving: Serving, workspace_id: str, body: CountTokensReque
     A request that names a container may refer to an upload that has been deleted since: then its id stands for it.
     """
     names: dict[str, str] = {}
-    for message in body.messages:
-        for block in message.content:
+    for number, message in enumerate(body.messages):
+        for place, block in enumerate(message.content):
             if not isinstance(block, ContainerUploadBlock) or block.file_id in names:
                 continue
             file = await files.get(serving.database, workspace_id, block.file_id)
             if file is None and (body.container is None or body.container.id is None):
-                raise NotFound(f"File `{block.file_id[:200]}` not found.")
+                raise lost_upload(number, place, f"File `{block.file_id[:200]}` not found.")
             names[block.file_id] = block.file_id if file is None else file.filename
     return names

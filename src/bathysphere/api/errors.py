@@ -86,6 +86,12 @@ def _described(error: Mapping[str, Any]) -> str:
         at = f" at character {location[-1]}" if location and isinstance(location[-1], int) else ""
         return f"The request body is not valid JSON: {error.get('ctx', {}).get('error', 'malformed')}{at}"
     path = _path(location)
+    context = error.get("ctx") or {}
+    if error.get("type") == "union_tag_invalid":
+        tag = _cut(str(context.get("tag")), _PATH_CHARACTERS)
+        return f"{path}: `{tag}` is not supported by this server here: leave it out; {context.get('expected_tags')} are"
+    if error.get("type") == "union_tag_not_found":
+        return f"{path}.type: Field required"
     message = str(error.get("msg", "invalid")).removeprefix("Value error, ")
     message = _cut(_OUR_CLASSES.sub("", message), _MESSAGE_CHARACTERS)
     if not path and error.get("type") in _NOT_AN_OBJECT:
@@ -118,13 +124,22 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     return error_response(invalid_request(error.errors()), request.scope)
 
 
+def _about_base_url(path: str) -> str:
+    """What to change where a client's base URL has `/v1` at its end and should not, or the other way round."""
+    if path.startswith("/v1/v1/"):
+        return " The client adds /v1 itself: leave it out of the base URL."
+    if path.startswith(("/messages", "/files", "/models", "/skills")):
+        return " The client does not add /v1 itself: the base URL has to end with it."
+    return ""
+
+
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, RefusedBody):
         return error_response(error.error, request.scope)
     method, path = request.method, _cut(request.url.path, _PATH_CHARACTERS)
     messages = {
-        404: f"Not found: there is no {path} here.",
+        404: f"Not found: there is no {path} here.{_about_base_url(path)}",
         405: f"Method not allowed: {path} does not take {method}.",
     }
     kind = BY_STATUS.get(error.status_code, InvalidRequest if error.status_code < 500 else ServerError)

@@ -57,7 +57,7 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         serving.rate_limits.request(acting, answer_headers(request.scope))
         return await _answer_once(request, body, serving, work.events())
     this = await attempt(request, acting)
-    turn = serving.retries.find(this)
+    turn = await serving.retries.find(this)
     if turn is None:
         try:
             serving.rate_limits.request(acting, answer_headers(request.scope))
@@ -67,7 +67,13 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         if work.container_id is not None:
             serving.retries.give_way(this.owner, work.container_id)
         turn = serving.retries.begin(this, work, streamed=bool(body.stream))
-    return await _answer_shared(request, serving, turn)
+    try:
+        return await _answer_shared(request, serving, turn)
+    except Exception:
+        if turn.leaves_traces:
+            # An SDK would send it again by itself, and have the code run twice.
+            answer_headers(request.scope)["x-should-retry"] = "false"
+        raise
 
 
 async def _answer_once(

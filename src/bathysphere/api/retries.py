@@ -47,8 +47,7 @@ class Retries:
 
     def __init__(self, settings: RetrySettings) -> None:
         self._settings = settings
-        self._by_content: dict[tuple[str, bytes], list[Remembered]] = {}
-        self._by_key: dict[tuple[str, str], Remembered] = {}
+        self._known: dict[tuple[str, str | bytes], list[Remembered]] = {}
         self._running: dict[SharedTurn, Remembered] = {}
         self._ended: dict[Remembered, None] = {}  # in the order in which they ended
         self._ended_bytes = 0
@@ -60,18 +59,21 @@ class Retries:
         """Turns that have not ended, whether somebody reads them or not."""
         return len(self._running)
 
-    def find(self, attempt: Attempt) -> SharedTurn | None:
+    async def find(self, attempt: Attempt) -> SharedTurn | None:
         """The turn that an earlier try of this request began; None when the request is to be carried out.
 
-        Raises InvalidRequest when its Idempotency-Key came with another content, and Conflict when the earlier turn
-        can neither be told nor done again.
+        A turn that is being stopped is waited for: how it ends decides. Between None and ``begin`` nothing may be
+        awaited. Raises InvalidRequest when its Idempotency-Key came with another content, and Conflict when the
+        earlier turn can neither be told nor done again.
         """
-        found = self._same_key(attempt) if attempt.idempotency_key is not None else self._same_content(attempt)
-        if found is None:
-            return None
-        turn = found.turn
-        assert turn is not None, "failed tries are not found"
-        if turn.ended and turn.stopped:
+        while (turn := self._same_key(attempt) or self._same_content(attempt)) is not None:
+            if turn.ended or not turn.stopping:
+                return self._tellable(turn)
+            await turn.wait()
+        return None
+
+    def _tellable(self, turn: SharedTurn) -> SharedTurn:
+        if turn.stopped:
             raise Conflict(
                 "An earlier try of this request was stopped while it ran code, since its client had gone away and did "
                 f"not come back in time. What it did until then stands in `{turn.work.container_id}`. {ANEW}",
@@ -81,29 +83,30 @@ class Retries:
             raise not_kept(self._settings.answer_bytes)
         return turn
 
-    def _same_key(self, attempt: Attempt) -> Remembered | None:
-        assert attempt.idempotency_key is not None
-        found = self._by_key.get((attempt.owner, attempt.idempotency_key))
-        if found is not None and found.attempt.content != attempt.content:
+    def _same_key(self, attempt: Attempt) -> SharedTurn | None:
+        found = self._known.get(attempt.identity, []) if attempt.idempotency_key is not None else []
+        if not found:
+            return None
+        if found[0].attempt.content != attempt.content:
             raise InvalidRequest(
                 "Idempotency-Key: this key came with another request before (body, `anthropic-version` and "
                 "`anthropic-beta` have to be the same, to the byte). Use a new key for each request."
             )
-        return found
+        return found[0].turn
 
-    def _same_content(self, attempt: Attempt) -> Remembered | None:
+    def _same_content(self, attempt: Attempt) -> SharedTurn | None:
         """Whose retry it is. Of several that sent the same at once, it is most likely the one who lost its answer."""
-        if not attempt.retried:
+        if attempt.idempotency_key is not None or not attempt.retried:
             return None
-        candidates = self._by_content.get((attempt.owner, attempt.content), [])
+        candidates = self._known.get(attempt.identity, [])
         for candidate in candidates:
             if candidate.lost:
-                return candidate
+                return candidate.turn
         for candidate in candidates:
             if candidate.turn is None:
                 self._forget(candidate)
                 return None
-        return candidates[0] if len(candidates) == 1 else None
+        return candidates[0].turn if len(candidates) == 1 else None
 
     def begin(self, attempt: Attempt, work: Work, *, streamed: bool) -> SharedTurn:
         """Carry out a request that ``find`` did not find."""
@@ -114,7 +117,7 @@ class Retries:
 
     def failed(self, attempt: Attempt) -> None:
         """A try was refused before it began. Its retry is not to be taken for that of another one."""
-        if (attempt.owner, attempt.content) in self._by_content:
+        if attempt.identity in self._known:
             self._remember_failure(attempt)
 
     def give_way(self, owner: str, container_id: str) -> None:
@@ -135,22 +138,20 @@ class Retries:
         await asyncio.gather(*self._discarding)
 
     def _remember(self, remembered: Remembered) -> None:
-        attempt = remembered.attempt
-        self._by_content.setdefault((attempt.owner, attempt.content), []).append(remembered)
+        self._known.setdefault(remembered.attempt.identity, []).append(remembered)
         if remembered.turn is not None:
             self._running[remembered.turn] = remembered
-            if attempt.idempotency_key is not None:
-                self._by_key[attempt.owner, attempt.idempotency_key] = remembered
 
     def _remember_failure(self, attempt: Attempt) -> None:
+        if attempt.idempotency_key is not None:
+            return  # a key says by itself whose retry it is
         failure = Remembered(attempt, None)
         self._remember(failure)
         self._keep(failure)
 
     def _on_end(self, turn: SharedTurn) -> None:
         remembered = self._running.pop(turn)
-        uncertain = turn.stopped and turn.work.ran_code and turn.work.container_id is not None
-        if turn.error is None or uncertain:
+        if turn.error is None or (turn.stopped and turn.leaves_traces):
             self._keep(remembered)
             return
         # To be done again, if it is sent again: nothing of it is left, or it has ended with an error.
@@ -183,14 +184,10 @@ class Retries:
         if remembered in self._ended:
             del self._ended[remembered]
             self._ended_bytes -= remembered.size_bytes
-        same = self._by_content[attempt.owner, attempt.content]
+        same = self._known[attempt.identity]
         same.remove(remembered)
         if not same:
-            del self._by_content[attempt.owner, attempt.content]
-        if attempt.idempotency_key is not None:
-            key = attempt.owner, attempt.idempotency_key
-            if self._by_key.get(key) is remembered:
-                del self._by_key[key]
+            del self._known[attempt.identity]
         # Of a turn that failed or was stopped, nothing is left.
         if turn is not None and turn.error is None and turn.unread and not turn.told:
             task = asyncio.get_running_loop().create_task(_discard(turn.work.discard()))

@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 from fastapi.responses import JSONResponse
 
-from bathysphere.api.merged import Merged
+from bathysphere.api.replay_buffer import ReplayBuffer
 from bathysphere.api.sse import record
 from bathysphere.turn.fold import fold_events
 from bathysphere.wire.errors import Conflict, Overloaded
-from bathysphere.wire.events import MessageDelta, MessageStart, StreamEvent, event_wire
+from bathysphere.wire.events import StreamEvent, event_wire, names_container
 
 _BEHIND: Final = 256
 """Events that wait for the quickest reader; then the turn waits too."""
@@ -34,7 +34,7 @@ class Work(Protocol):
 
     @property
     def ran_code(self) -> bool:
-        """Whether code has begun to run: then to do the work again would be to run it twice."""
+        """Whether code has begun to run."""
 
     @property
     def container_id(self) -> str | None:
@@ -88,6 +88,8 @@ class SharedTurn:
         self.answer: bytes | None = None
         """The whole answer, of a turn that came to its end and is not too large to be kept."""
         self.error: Exception | None = None
+        self.stopping = False
+        """Whether it has been told to end; it may take a while to undo what it undoes."""
         self.stopped = False
         self.told = False
         """Whether somebody was told which container the turn used."""
@@ -96,7 +98,7 @@ class SharedTurn:
         self._bounds = bounds
         self._on_end = on_end
         self._lasts = lasts
-        self._merged = Merged()
+        self._buffer = ReplayBuffer()
         self._whole: bytes | None = None
         self._too_large = False
         self._readers: set[_Reader] = set()
@@ -114,6 +116,11 @@ class SharedTurn:
         return self._ended.is_set()
 
     @property
+    def leaves_traces(self) -> bool:
+        """Whether code has begun to run in a container that stays: then to do it again is to run it twice."""
+        return self.work.ran_code and self.work.container_id is not None
+
+    @property
     def unread(self) -> bool:
         """Whether nobody waits for it."""
         return not self._readers
@@ -125,11 +132,14 @@ class SharedTurn:
 
     def stop(self) -> None:
         """End it: the upstream's request, or the running command."""
-        self._task.cancel()
+        # Once: to cancel it again would break off what it undoes.
+        if not self.stopping:
+            self.stopping = True
+            self._task.cancel()
 
     async def wait(self) -> None:
         """Until it has ended, and all that it undoes is undone."""
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._ended.wait()
 
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
         """Everything from the beginning, then what comes as it comes. Raises what the turn raises.
@@ -138,14 +148,14 @@ class SharedTurn:
         """
         if self._entered.is_set() and not self.replayable:
             raise not_kept(self._bounds.answer_bytes)
-        reader = self._enter(self._merged.events())
+        reader = self._enter(self._buffer.events())
         try:
             while reader.waiting or not self.ended:
                 while reader.waiting:
                     event = reader.waiting.popleft()
                     self._room.set()
                     # Before it is handed on: whoever got it may go away with it.
-                    self.told = self.told or _names_container(event)
+                    self.told = self.told or names_container(event)
                     yield event
                 if not self.ended:
                     reader.news.clear()
@@ -187,7 +197,6 @@ class SharedTurn:
                 self._await_reader()
             else:
                 self.stop()
-
         if self.unread and self.ended:
             self._release()
 
@@ -227,10 +236,10 @@ class SharedTurn:
                 reader.waiting.append(event)
                 reader.news.set()
         if not self._too_large:
-            self._merged.add(event)
-            if self.streamed and self._merged.size_bytes > self._bounds.answer_bytes:
+            self._buffer.add(event)
+            if self.streamed and self._buffer.size_bytes > self._bounds.answer_bytes:
                 self._too_large = True
-                self._merged.clear()
+                self._buffer.clear()
 
     async def _until_room(self) -> None:
         # The quickest decides: one whose connection is dead without our knowing must not hold up its own retry.
@@ -242,7 +251,7 @@ class SharedTurn:
         """The whole answer as it is sent, and as it is kept."""
         if self._too_large:
             return b"", None
-        events = self._merged.events()
+        events = self._buffer.events()
         if self.streamed:
             parts = []
             for event in events:
@@ -258,7 +267,7 @@ class SharedTurn:
         if self._given_up is not None:
             self._given_up.cancel()
             self._given_up = None
-        self._merged.clear()
+        self._buffer.clear()
         self._ended.set()
         for reader in self._readers:
             reader.news.set()
@@ -269,8 +278,3 @@ class SharedTurn:
     def _release(self) -> None:
         """Nobody can ask for more than what is kept."""
         self._whole = self.answer
-
-
-def _names_container(event: StreamEvent) -> bool:
-    """The last event but one; or the first, when the message is whole in it (WIRE d)."""
-    return isinstance(event, MessageDelta) or (isinstance(event, MessageStart) and event.message.container is not None)

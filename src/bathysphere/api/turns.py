@@ -18,12 +18,12 @@ from bathysphere.containers.recording import Actor
 from bathysphere.models.base import Model
 from bathysphere.settings import Settings
 from bathysphere.store import files
-from bathysphere.turn.checks import Checked, check
+from bathysphere.turn.checks import Checked, check, without_container
 from bathysphere.turn.loop import Turn
 from bathysphere.turn.model_support import check_support
 from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
-from bathysphere.wire.events import MessageDelta, MessageStart, StreamEvent
+from bathysphere.wire.events import StreamEvent, names_container
 from bathysphere.wire.message import Container as WireContainer
 from bathysphere.wire.requests import MessagesRequest
 
@@ -79,7 +79,7 @@ class TurnWork:
         # What is remembered of the turn must not keep its request, which may be large.
         self._given = None
         with self._rate_limits.turn(self._actor) as slot:
-            opened = self._opened = await _Opened.prepare(self._serving, self._actor, body)
+            opened = self._opened = await _Opened.prepare(self._serving, self._actor, body, checked)
 
             async def open_container() -> Container:
                 slot.use(opened.container_id)
@@ -117,13 +117,16 @@ class _Opened:
         self.filenames: dict[str, str] = {}
 
     @classmethod
-    async def prepare(cls, serving: Services, actor: Actor, body: MessagesRequest) -> _Opened:
+    async def prepare(cls, serving: Services, actor: Actor, body: MessagesRequest, checked: Checked) -> _Opened:
         """Find the named container and bring the uploads into it.
 
         Raises ApiError when the container or a file can't be had: the turn has not begun then.
         """
         wanted = body.container.id if body.container is not None else None
-        container = None if wanted is None else await serving.containers.open(actor, wanted)
+        try:
+            container = None if wanted is None else await serving.containers.open(actor, wanted)
+        except (NotFound, InvalidRequest) as error:
+            raise without_container(error, checked) from error
         opened = cls(serving, actor, container)
         opened.filenames = await serving.containers.filenames(wanted)
         missing = await _missing_uploads(serving, actor.workspace_id, body, set(opened.filenames))
@@ -145,7 +148,7 @@ class _Opened:
         try:
             async with aclosing(events):
                 async for event in events:
-                    told = told or isinstance(event, MessageDelta) or _names_container(event)
+                    told = told or names_container(event)
                     yield event
         finally:
             if not told:
@@ -181,16 +184,20 @@ class _Opened:
         return WireContainer(id=self._container.id, expires_at=self._container.expires_at)
 
 
-def _names_container(event: StreamEvent) -> bool:
-    """A message that is whole in its first event names its container there (WIRE d)."""
-    return isinstance(event, MessageStart) and event.message.container is not None
-
-
 def _uploads(body: MessagesRequest) -> Iterator[tuple[int, int, str]]:
     for number, message in enumerate(body.messages):
         for place, block in enumerate(message.content):
             if isinstance(block, ContainerUploadBlock):
                 yield number, place, block.file_id
+
+
+def lost_upload(number: int, place: int, what: str, error_code: str | None = None) -> NotFound:
+    """The refusal of an upload whose file can't be had, and what to do about it."""
+    return NotFound(
+        f"messages.{number}.content.{place}.container_upload: {what} Leave this block out, or upload the file again "
+        "and put its new id there.",
+        error_code=error_code,
+    )
 
 
 async def _missing_uploads(
@@ -208,9 +215,9 @@ async def _missing_uploads(
             continue
         file = await files.get(serving.database, workspace_id, file_id)
         if file is None:
-            raise NotFound(f"File `{file_id[:200]}` not found.")
+            raise lost_upload(number, place, f"File `{file_id[:200]}` not found.")
         if file.expired(datetime.now(UTC)) or file.blob_key is None:
-            raise NotFound(f"File `{file_id}` has expired.", error_code="file_expired")
+            raise lost_upload(number, place, f"File `{file_id}` has expired.", "file_expired")
         if (number, file.filename) in names:
             raise InvalidRequest(
                 f"messages.{number}.content.{place}.container_upload: `{file_id}` and "

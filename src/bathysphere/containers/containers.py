@@ -47,11 +47,18 @@ class Containers:
         """
         row = await rows.get(self._database, workspace_id, container_id)
         if row is None:
-            raise NotFound(f"Container `{container_id[:200]}` not found. Leave out `container` to get a new one.")
+            raise NotFound(
+                f"Container not found: `{container_id[:200]}`. Leave out `container` to get a new one.",
+                error_code="container_not_found",
+            )
         return row
 
     async def open(self, actor: Actor, container_id: str) -> Container:
-        """The container of that id, for use. Raises NotFound, and InvalidRequest when it has expired (WIRE c.6)."""
+        """The container of that id, for use.
+
+        Raises NotFound, also when it has expired: clients that send the id of the message before by themselves look
+        for this status and these first words, and then go on with a new container.
+        """
         return self._container(await self._usable(actor, container_id), actor)
 
     async def _usable(self, actor: Actor, container_id: str) -> rows.Container:
@@ -64,8 +71,8 @@ class Containers:
             what = "has lost its disk, so it can no longer be used"
         else:
             return row
-        raise InvalidRequest(
-            f"Container `{container_id}` {what}. "
+        raise NotFound(
+            f"Container not found: `{container_id}` {what}. "
             "Leave out `container` to get a new one; its files can no longer be had.",
             error_code="container_expired",
         )
@@ -77,15 +84,16 @@ class Containers:
     async def fork(self, actor: Actor, container_id: str) -> Container:
         """A new container with a copy of another's disk; it lasts as long as any new one.
 
-        Raises NotFound and InvalidRequest as ``open``, and HostError; nothing of a copy that failed is left.
+        Raises NotFound as ``open``, and HostError; nothing of a copy that failed is left.
         """
         return await self._make(actor, (await self._usable(actor, container_id)).id)
 
     async def _make(self, actor: Actor, origin: str | None) -> Container:
         self.records.check()
         container_id = new_id("container")
-        try:
-            with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
+        # The record is written when its container is known, so it comes last, also for one that could not be made.
+        with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
+            try:
                 if origin is None:
                     engine = workspaces.engine(self._database, actor.workspace_id)
                     await self._host.create(container_id, engine)
@@ -93,13 +101,14 @@ class Containers:
                     await self._host.fork(origin, container_id)
                 # Last, so that what is listed can be used: when we are killed before, the disk is one nobody knows.
                 row = await self._add(actor, container_id, origin)
-        except BaseException:
-            with anyio.CancelScope(shield=True), suppress(DiskFull):
-                # A row all the same: for the record of the call, and so that the disk is removed by a sweep if not now.
-                if await rows.find(self._database, container_id) is None:
-                    await self._add(actor, container_id, None, deleted=True)
-            await self._remove(container_id)
-            raise
+            except BaseException:
+                with anyio.CancelScope(shield=True), suppress(DiskFull):
+                    # A row all the same: for the record of the call, and so that the disk is removed by a sweep if not
+                    # now.
+                    if await rows.find(self._database, container_id) is None:
+                        await self._add(actor, container_id, None, deleted=True)
+                await self._remove(container_id)
+                raise
         return self._container(row, actor)
 
     async def _add(self, actor: Actor, container_id: str, origin: str | None, deleted: bool = False) -> rows.Container:
@@ -224,7 +233,10 @@ def upload_failed(filename: str, error: Exception) -> ApiError:
                 "Remove files in it, or leave out `container` to get a new one."
             )
         case UnknownContainer():
-            return InvalidRequest("The container has expired. Leave out `container` to get a new one.")
+            return NotFound(
+                "Container not found: it has lost its disk. Leave out `container` to get a new one.",
+                error_code="container_expired",
+            )
         case TooManySandboxes():
             return RateLimited("Too many containers are running. Try again soon.", retry_after_seconds=5)
         case ValueError():

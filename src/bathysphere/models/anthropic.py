@@ -10,12 +10,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
+import aiohttp
 import anthropic
 import httpx2
 from anthropic import AsyncAnthropic, AsyncAnthropicBedrock, AsyncAnthropicVertex, AsyncStream
 from pydantic import TypeAdapter, ValidationError
 
 from bathysphere.models.base import HOP_HEADER, SampleRequest
+from bathysphere.models.connections import CONNECTION_FAILURES, http_client
 from bathysphere.models.estimating import estimated_tokens
 from bathysphere.models.failures import Transient, Upstream
 from bathysphere.models.retrying import retried
@@ -69,7 +71,7 @@ def anthropic_client(key: str | None, base_url: str | None, timeout_seconds: flo
     return AsyncAnthropic(
         api_key=token,
         base_url=base_url,
-        timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
+        http_client=http_client(anthropic.DefaultAioHttpClient, timeout_seconds),
         max_retries=0,
         default_headers={"x-api-key": token, HOP_HEADER: "1"},
     )
@@ -86,7 +88,7 @@ def bedrock_client(
         api_key=key,
         aws_region=region,
         base_url=base_url,
-        timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
+        http_client=http_client(anthropic.DefaultAioHttpClient, timeout_seconds),
         max_retries=0,
         default_headers={HOP_HEADER: "1"},
     )
@@ -104,7 +106,7 @@ def vertex_client(
         region=region or anthropic.NOT_GIVEN,
         project_id=project or anthropic.NOT_GIVEN,
         base_url=base_url,
-        timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
+        http_client=http_client(anthropic.DefaultAioHttpClient, timeout_seconds),
         max_retries=0,
         default_headers={HOP_HEADER: "1"},
     )
@@ -133,7 +135,17 @@ def _body(request: SampleRequest, model: str) -> dict[str, Any]:
     for name in ("system", "tools", "tool_choice", "stop_sequences"):
         if value := getattr(request, name):
             body[name] = value
+    if not request.tools and (called := _called(request)):
+        # Upstreams refuse calls in a conversation without any tools. The client has left its tools out by now.
+        body["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in called]
+        body["tool_choice"] = {"type": "none"}
     return body
+
+
+def _called(request: SampleRequest) -> list[str]:
+    """The names of the tools that the conversation holds calls of."""
+    blocks = (block for message in request.messages for block in message.content)
+    return list(dict.fromkeys(str(block["name"]) for block in blocks if block.get("type") == "tool_use"))
 
 
 def _counted_body(request: SampleRequest, model: str) -> dict[str, Any]:
@@ -274,7 +286,7 @@ class AnthropicModel:
                         yield event
             finally:
                 await stream.close()
-        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
+        except (anthropic.AnthropicError, *CONNECTION_FAILURES, ValueError) as error:
             raise self._meaning(error, begun=begun) from error
         if not mapping.complete:
             broken = self._upstream.broken_off()
@@ -287,7 +299,7 @@ class AnthropicModel:
                 return self._upstream.too_slow()
             case anthropic.APIStatusError():
                 return self._upstream.refused(error.status_code, error.body, error.response.headers)
-            case anthropic.APIConnectionError() | httpx2.HTTPError():
+            case anthropic.APIConnectionError() | httpx2.HTTPError() | aiohttp.ClientError():
                 return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
             case _:
                 return self._upstream.not_understood(str(error))
@@ -314,7 +326,7 @@ class AnthropicModel:
                 raise self._meaning(error, begun=False) from error
             yield estimated_tokens(request)
             return
-        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
+        except (anthropic.AnthropicError, *CONNECTION_FAILURES, ValueError) as error:
             raise self._meaning(error, begun=False) from error
         counted = answer.get("input_tokens") if isinstance(answer, dict) else None
         if not isinstance(counted, int) or counted < 0:

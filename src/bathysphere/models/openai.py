@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream
 from pydantic import ValidationError
 
 from bathysphere.models.base import HOP_HEADER, SampleRequest
+from bathysphere.models.connections import CONNECTION_FAILURES, http_client
 from bathysphere.models.estimating import estimated_tokens
 from bathysphere.models.failures import Transient, Upstream
 from bathysphere.models.openai_chunks import ChunkTranslation
@@ -31,7 +33,7 @@ def openai_client(key: str | None, base_url: str | None, timeout_seconds: float)
     return AsyncOpenAI(
         api_key=key or "none",
         base_url=base_url,
-        timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
+        http_client=http_client(openai.DefaultAioHttpClient, timeout_seconds),
         max_retries=0,
         default_headers={HOP_HEADER: "1"},
     )
@@ -103,9 +105,9 @@ class OpenAIModel:
                         yield event
             finally:
                 await stream.close()
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
+        except (openai.OpenAIError, *CONNECTION_FAILURES, ValueError) as error:
             # What follows the reason for stopping is only usage: an answer without it is still whole.
-            if not (translation.ended and isinstance(error, (openai.APIConnectionError, httpx2.HTTPError))):
+            if not (translation.ended and isinstance(error, (openai.APIConnectionError, *CONNECTION_FAILURES))):
                 raise self._meaning(error, begun=begun) from error
         if not translation.ended:
             broken = self._upstream.broken_off()
@@ -128,7 +130,7 @@ class OpenAIModel:
                 return self._upstream.too_slow()
             case openai.APIStatusError():
                 return self._refused(error.status_code, error.body, error.response.headers)
-            case openai.APIConnectionError() | httpx2.HTTPError():
+            case openai.APIConnectionError() | httpx2.HTTPError() | aiohttp.ClientError():
                 return self._upstream.broken_off() if begun else self._upstream.unreachable(error)
             case openai.APIError():
                 # An error inside the stream: its body may carry an HTTP status as ``code``.

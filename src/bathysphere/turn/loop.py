@@ -137,6 +137,9 @@ class Turn:
         self._headers = dict(headers or {})
         self._container_used = container_used
         self._content: list[ResponseBlock] = []
+        self._call_ids = {
+            block.id for message in request.messages for block in message.content if isinstance(block, ToolUseBlock)
+        }
         self._index = 0
         self._usage = Usage(server_tool_use=ServerToolUsage() if self._tools else None)
         self._counted = Usage()
@@ -301,7 +304,10 @@ class Turn:
             return ServerToolUseBlock.model_validate(
                 {"id": new_id("srvtoolu"), "name": block.name, "input": {}, "caller": _DIRECT}
             )
-        return block.model_copy(update={"input": {}, "caller": _DIRECT})
+        # Some upstreams number their calls anew in each sampling; what is sent back must have ids of its own.
+        call_id = block.id if block.id not in self._call_ids else new_id("toolu")
+        self._call_ids.add(call_id)
+        return block.model_copy(update={"id": call_id, "input": {}, "caller": _DIRECT})
 
     def _is_sub_tool(self, name: str) -> bool:
         return self._tools is not None and name in self._tools

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from bathysphere.models.base import UpstreamMessage
 from bathysphere.turn.results import ERROR_MEANING
@@ -29,6 +29,9 @@ from bathysphere.wire.blocks import (
     ToolUseBlock,
 )
 from bathysphere.wire.requests import InputMessage
+
+_OF_THE_WIRE: Final = frozenset(("caller", "parsed_output"))
+"""Members that upstreams refuse: whose call it is, and what SDKs make of a text and send back."""
 
 
 def upstream_messages(messages: Iterable[InputMessage], filenames: Mapping[str, str]) -> list[UpstreamMessage]:
@@ -58,14 +61,23 @@ class _Transcript:
         """Whether a result of the open calls has been passed: then what follows is a new sampling's."""
 
     def tell(self) -> list[UpstreamMessage]:
+        system: list[InputMessage] = []
         for message in self._messages:
             if message.role == "assistant":
                 self._tell_assistant(message)
+            elif message.role == "system" and self._asks_client():
+                # Nothing may stand between a call and its result upstream; to us it stands beside them.
+                system.append(message)
             elif shown := [block for block in message.content if not self._is_from_code(block)]:
                 self._end_assistant()
                 self._add(message.role, [self._told_block(block) for block in shown])
+                while system:
+                    self._add("system", [self._told_block(block) for block in system.pop(0).content])
         self._end_assistant()
         return self._told
+
+    def _asks_client(self) -> bool:
+        return any(block["type"] == "tool_use" and block["id"] not in self._calls for block in self._assistant)
 
     def _is_from_code(self, block: Block) -> bool:
         match block:
@@ -115,13 +127,7 @@ class _Transcript:
                 "type": "text",
                 "text": f'The file "{name}" has been uploaded to the container at $INPUT_DIR/{name}.',
             }
-        told = block.wire()
-        told.pop("caller", None)
-        if isinstance(block, TextBlock) and told.get("citations") is None:
-            told.pop("citations", None)
-        if isinstance(block, ToolResultBlock) and told.get("is_error") is None:
-            told.pop("is_error", None)
-        return told
+        return {name: value for name, value in block.wire().items() if value is not None and name not in _OF_THE_WIRE}
 
 
 def _sub_tool_results(messages: list[InputMessage]) -> Iterable[SubToolResultBlock]:
@@ -161,7 +167,8 @@ def told_result(block: BashResultBlock | EditorResultBlock | CodeResultBlock) ->
 
 
 def _json_text(value: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "text", "text": json.dumps(value, ensure_ascii=False)}
+    # Clients send members back in an order of their own; an upstream's cache wants what it was sent the first time.
+    return {"type": "text", "text": json.dumps(value, ensure_ascii=False, sort_keys=True)}
 
 
 def _image_type(base64_data: str) -> str:

@@ -114,6 +114,11 @@ StreamEvent = Annotated[
 ]
 
 
+def names_container(event: StreamEvent) -> bool:
+    """Whether it tells the container that the turn used: the last but one, or the first with all in it (WIRE d)."""
+    return isinstance(event, MessageDelta) or (isinstance(event, MessageStart) and event.message.container is not None)
+
+
 def event_wire(event: BaseModel) -> dict[str, Any]:
     """The event as the JSON of its ``data:`` line; one that is not of the protocol is told as it is."""
     match event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -64,7 +65,7 @@ class MessagesRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check_values(cls, value: Any) -> Any:
-        """What Python's JSON takes and nothing after it could carry: depth without end, halves of characters."""
+        """What Python's JSON takes and nothing after it could carry: endless depth, halves of characters, NaN."""
         _check_carriable(value)
         return value
 
@@ -92,6 +93,8 @@ def _check_carriable(value: Any) -> None:
                     raise PydanticCustomError(
                         "lone_surrogate", "The request holds half of a surrogate pair, which is no character"
                     ) from error
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise PydanticCustomError("no_number", "The request holds NaN or a number that is too large")
         if not following:
             return
         level = following

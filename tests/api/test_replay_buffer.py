@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bathysphere.api.merged import Merged
+from bathysphere.api.replay_buffer import ReplayBuffer
 from bathysphere.turn.fold import OpenBlock
 from bathysphere.wire.blocks import ResponseBlock, TextBlock, ThinkingBlock
 from bathysphere.wire.events import (
@@ -41,31 +41,31 @@ def blocks(events: Sequence[StreamEvent]) -> list[ResponseBlock]:
 
 
 def test_pieces_of_one_text_become_one_and_pings_are_left_out() -> None:
-    merged = Merged()
+    buffer = ReplayBuffer()
     start, stop = ContentBlockStart(index=0, content_block=TextBlock(text="")), ContentBlockStop(index=0)
     for event in (start, text(0, "He"), Ping(), text(0, "llo"), stop):
-        merged.add(event)
-    assert merged.events() == [start, text(0, "Hello"), stop]
+        buffer.add(event)
+    assert buffer.events() == [start, text(0, "Hello"), stop]
 
 
 def test_what_was_given_out_in_the_middle_stays_as_it_was() -> None:
-    merged = Merged()
-    merged.add(text(0, "He"))
-    before = merged.events()
-    merged.add(text(0, "llo"))
+    buffer = ReplayBuffer()
+    buffer.add(text(0, "He"))
+    before = buffer.events()
+    buffer.add(text(0, "llo"))
     assert before == [text(0, "He")]
-    assert merged.events() == [text(0, "He"), text(0, "llo")]
+    assert buffer.events() == [text(0, "He"), text(0, "llo")]
 
 
 def test_the_size_grows_with_the_text_and_not_with_the_number_of_pieces() -> None:
-    merged = Merged()
-    merged.add(text(0, "x"))
-    one = merged.size_bytes
+    buffer = ReplayBuffer()
+    buffer.add(text(0, "x"))
+    one = buffer.size_bytes
     for _ in range(1000):
-        merged.add(text(0, "x"))
-    assert merged.size_bytes == one + 1000
-    merged.clear()
-    assert (merged.size_bytes, merged.events()) == (0, [])
+        buffer.add(text(0, "x"))
+    assert buffer.size_bytes == one + 1000
+    buffer.clear()
+    assert (buffer.size_bytes, buffer.events()) == (0, [])
 
 
 DELTAS = st.one_of(
@@ -88,9 +88,9 @@ def test_it_means_the_same(written: list[tuple[ResponseBlock, list[Delta]]], loo
         events.append(ContentBlockStart(index=index, content_block=block))
         events += [ContentBlockDelta(index=index, delta=delta) for delta in deltas]
         events.append(ContentBlockStop(index=index))
-    merged = Merged()
+    buffer = ReplayBuffer()
     for number, event in enumerate(events):
-        merged.add(event)
+        buffer.add(event)
         if number in looked_at:
-            assert blocks(merged.events()) == blocks(events[: number + 1])
-    assert blocks(merged.events()) == blocks(events)
+            assert blocks(buffer.events()) == blocks(events[: number + 1])
+    assert blocks(buffer.events()) == blocks(events)

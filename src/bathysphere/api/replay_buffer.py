@@ -13,7 +13,7 @@ _EVENT_BYTES: Final = 200
 """What an event takes beside its text, roughly."""
 
 
-class Merged:
+class ReplayBuffer:
     """Events, with the pieces of one block's text joined and without pings. Their meaning is the same."""
 
     def __init__(self) -> None:
