@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bathysphere.guest import frames
-from bathysphere.host import transfers
+from bathysphere.host import skills, transfers
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import Group
 from bathysphere.host.connection import FrameError, queue_frame, read_frame, write_frame
@@ -69,7 +69,7 @@ class Request(BaseModel):
 
     op: Literal[
         "create", "delete", "fork", "execute", "run_cell", "answer_cell", "read_output", "edit", "place", "read_path",
-        "write_path",
+        "write_path", "set_skills",
     ]  # fmt: skip
     container: _ContainerId
     engine: Annotated[str, Field(max_length=64)] = ""
@@ -120,6 +120,8 @@ class Call:
             await self._run_cell()
         elif request.op == "answer_cell":
             await self._answer_cell()
+        elif request.op == "set_skills":
+            await self._set_skills()
         else:
             async with self._turn() as (sandbox, _group):
                 if request.op == "read_output":
@@ -236,6 +238,12 @@ class Call:
             raise GuestError("the guest does not keep to the protocol") from error
         async with asyncio.timeout(CLIENT_SECONDS):
             await write_frame(self.writer, {"type": "outcome"}, outcome)
+
+    async def _set_skills(self) -> None:
+        try:
+            await skills.set_skills(self.fleet, self.request.container, self.payload, self.reader, self.writer)
+        except TimeoutError as error:
+            raise ConnectionAbortedError("the client does not send the skills that it was asked for") from error
 
     async def _place(self, sandbox: Sandbox) -> None:
         request = self.request

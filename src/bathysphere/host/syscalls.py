@@ -1,10 +1,12 @@
 """System calls that the standard library of Python 3.11 lacks. All raise OSError."""
 
+import contextlib
 import ctypes
+import errno
 import os
 import signal
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
@@ -117,6 +119,28 @@ def unmount(target: Path) -> None:
     _check(_libc.umount2(os.fsencode(target), UMOUNT_NOFOLLOW), f"{target} cannot be unmounted")
 
 
+@contextlib.contextmanager
+def files_as(user: int | None) -> Iterator[None]:
+    """setfsuid(2), setfsgid(2): let this thread make, find and change files as another user would; None: as it is.
+
+    The kernel takes root's capabilities for files away for as long. Raises OSError.
+    """
+    if user is None:
+        yield
+        return
+    nobody = ctypes.c_uint(0xFFFFFFFF)  # changes nothing, and tells who it is
+    before = _libc.setfsuid(nobody), _libc.setfsgid(nobody)
+    try:
+        _libc.setfsgid(ctypes.c_uint(user))
+        _libc.setfsuid(ctypes.c_uint(user))
+        if (_libc.setfsuid(nobody), _libc.setfsgid(nobody)) != (user, user):
+            raise OSError(errno.EPERM, "files cannot be made as another user")
+        yield
+    finally:
+        _libc.setfsuid(ctypes.c_uint(before[0]))
+        _libc.setfsgid(ctypes.c_uint(before[1]))
+
+
 def sync_file_system(descriptor: int) -> None:
     """syncfs(2): wait until all that was written to the file system of an open file is safe."""
     _check(_libc.syncfs(descriptor), "the file system cannot be synchronised")
@@ -138,9 +162,17 @@ def _said(context: int) -> str:
         return ""
 
 
-def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | None], namespace: int) -> None:
+def mount_as(
+    device: Path,
+    kind: str,
+    target: Path,
+    options: Mapping[str, str | None],
+    namespace: int,
+    prepare: Callable[[int], None],
+) -> None:
     """Mount a block device with its owners mapped as by an open user namespace (``user_namespace``).
 
+    ``prepare`` is given its open root before that, while nobody else can reach it and owners are those on the disk.
     Set-user-id programs and device files have no effect there, and reading changes no times. Needs Linux 5.12.
     """
     context = _call(_SYS_FSOPEN, kind.encode(), 1)
@@ -161,6 +193,7 @@ def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | 
     finally:
         os.close(context)
     try:
+        prepare(mounted)
         attributes = struct.pack("=4Q", _MOUNT_ATTR_IDMAP, 0, 0, namespace)
         try:
             _call(_SYS_MOUNT_SETATTR, mounted, b"", _AT_EMPTY_PATH, attributes, len(attributes))
