@@ -108,20 +108,17 @@ class Call:
     async def carry_out(self) -> None:
         """Do what is asked and write the answer, except for its last frame. Raises HostError and ValueError."""
         request = self.request
-        if request.op == "create":
-            await self.fleet.create(request.container, request.engine or None)
-        elif request.op == "delete":
-            await self.fleet.delete(request.container)
-        elif request.op == "fork":
-            await self.fleet.fork(request.container, request.new_container)
-        elif request.op == "execute":
-            await self._execute()
-        elif request.op == "run_cell":
-            await self._run_cell()
-        elif request.op == "answer_cell":
-            await self._answer_cell()
-        elif request.op == "set_skills":
-            await self._set_skills()
+        alone = {
+            "create": lambda: self.fleet.create(request.container, request.engine or None),
+            "delete": lambda: self.fleet.delete(request.container),
+            "fork": lambda: self.fleet.fork(request.container, request.new_container),
+            "execute": self._execute,
+            "run_cell": self._run_cell,
+            "answer_cell": self._answer_cell,
+            "set_skills": self._set_skills,
+        }
+        if request.op in alone:
+            await alone[request.op]()
         else:
             async with self._turn() as (sandbox, _group):
                 if request.op == "read_output":
@@ -240,10 +237,9 @@ class Call:
             await write_frame(self.writer, {"type": "outcome"}, outcome)
 
     async def _set_skills(self) -> None:
-        try:
-            await skills.set_skills(self.fleet, self.request.container, self.payload, self.reader, self.writer)
-        except TimeoutError as error:
-            raise ConnectionAbortedError("the client does not send the skills that it was asked for") from error
+        bring = functools.partial(transfers.bring_skill, self.reader, self.writer)
+        changed = await skills.set_skills(self.fleet, self.request.container, self.payload, bring)
+        queue_frame(self.writer, {"type": "set"}, json_bytes({"changed": changed}))
 
     async def _place(self, sandbox: Sandbox) -> None:
         request = self.request

@@ -1,7 +1,7 @@
-"""Skills for a container: what is wanted, what is missing of it, and what comes in over a client's connection.
+"""Skills for a container: what is wanted, what is missing of it, and what comes in.
 
-The client names the wanted skills by their digests. For each that the container does not have, one at a time, it is
-asked for the list of files and their bytes; when all are there, exactly the wanted ones are shown.
+The wanted skills are named by their digests. Each one that the container does not have is brought, one at a time: the
+list of its files and their bytes. When all are there, exactly the wanted ones are shown.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import asyncio
 import json
 import logging
 import os
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bathysphere.guest import frames
-from bathysphere.host.connection import read_frame, write_frame
 from bathysphere.host.contract import DiskFull, SandboxFailed
 from bathysphere.host.disks.base import SKILLS, Disk
 from bathysphere.host.disks.trash import is_full
 from bathysphere.host.fleet import Fleet
-from bathysphere.host.transfers import CLIENT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -44,45 +42,45 @@ _LONGEST_NAME = 255
 class _Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}\Z")]
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 _WANTED = TypeAdapter(Annotated[list[_Wanted], Field(max_length=MOST_SKILLS)])
 _FILES = TypeAdapter(Annotated[list[tuple[str, Annotated[int, Field(ge=0)], bool]], Field(max_length=MOST_FILES)])
 
 
-async def set_skills(
-    fleet: Fleet, container_id: str, asked: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Have a container show exactly these skills; tells whether that changed anything.
+Bring = Callable[[str], AsyncGenerator[bytes, None]]
+"""Gives what is missing of a skill, by its name: the list of its files as JSON, then their bytes in pieces."""
 
-    Raises what ``Host.set_skills`` does, and ConnectionError. What was shown before still is then, unless it says so.
+
+async def set_skills(fleet: Fleet, container_id: str, asked: bytes, bring: Bring) -> bool:
+    """Have a container show exactly these skills; whether that changed anything.
+
+    Raises what ``Host.set_skills`` does, and what ``bring`` does; what was shown before still is then.
     """
     wanted = wanted_skills(asked)
-    if fleet.skills(container_id) != wanted:
-        async with fleet.attached(container_id) as resident:
-            assert resident.disk is not None, "it runs"
-            shelf = Shelf(fleet, resident.disk)
-            if resident.skills is None:
-                resident.skills = await shelf.shown()
-            changed = resident.skills != wanted
-            if changed:
-                missing = [name for name, digest in wanted.items() if (resident.skills or {}).get(name) != digest]
-                try:
-                    for name in missing:
-                        await write_frame(writer, {"type": "missing", "skill": name})
-                        async with fleet.skill_room:
-                            await shelf.receive(name, reader)
-                    resident.skills = None
-                    await shelf.show(wanted, missing)
-                except BaseException:
-                    await asyncio.shield(shelf.clear())
-                    raise
-                resident.skills = wanted
-    else:
-        changed = False
-    await write_frame(writer, {"type": "set"}, json.dumps({"changed": changed}).encode())
+    if fleet.skills(container_id) == wanted:
+        return False
+    async with fleet.attached(container_id) as resident:
+        assert resident.disk is not None, "it runs"
+        shelf = _Shelf(fleet, resident.disk)
+        if resident.skills is None:
+            resident.skills = await shelf.shown()
+        if resident.skills == wanted:
+            return False
+        missing = [name for name, digest in wanted.items() if (resident.skills or {}).get(name) != digest]
+        try:
+            for name in missing:
+                async with fleet.skill_room, aclosing(bring(name)) as content:
+                    await shelf.put(name, content)
+            resident.skills = None
+            await shelf.show(wanted, missing)
+        except BaseException:
+            await asyncio.shield(shelf.clear())
+            raise
+        resident.skills = wanted
+    return True
 
 
 def wanted_skills(asked: bytes) -> dict[str, str]:
@@ -122,14 +120,13 @@ def checked_files(said: bytes) -> list[tuple[str, int, bool]]:
 
 
 def _possible(name: str) -> bool:
-    return "\0" not in name and len(name.encode(errors="replace")) <= _LONGEST_NAME and not _halves(name)
+    try:
+        return "\0" not in name and len(name.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:
+        return False
 
 
-def _halves(name: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in name)
-
-
-class Shelf:
+class _Shelf:
     """The skills of a container whose disk is attached, for one caller alone."""
 
     def __init__(self, fleet: Fleet, disk: Disk) -> None:
@@ -154,26 +151,18 @@ class Shelf:
         known = await self._call("The container's skills cannot be looked at", "shown")
         return None if known is None else dict(known)
 
-    async def receive(self, name: str, reader: asyncio.StreamReader) -> None:
-        """Take a skill from the client and put it beside those that are shown. Raises ValueError for a wrong one."""
-        async with asyncio.timeout(CLIENT_SECONDS):
-            frame = await read_frame(reader)
-        if frame is None:
-            raise ConnectionResetError("the client ended before a skill")
-        files = checked_files(frame[1])
+    async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
+        """Put a skill beside those that are shown. Raises ValueError for one that is not as it must be."""
+        files = checked_files(await anext(content))
         listed = json.dumps(files).encode()
         held = os.memfd_create("skill", os.MFD_CLOEXEC)
         try:
             _write(held, listed)
             missing = sum(size for _path, size, _executable in files)
             while missing:
-                async with asyncio.timeout(CLIENT_SECONDS):
-                    frame = await read_frame(reader, frames.CHUNK)
-                if frame is None:
-                    raise ConnectionResetError("the client ended in the middle of a skill")
-                data = frame[1]
+                data = await anext(content)
                 if not data or len(data) > missing:
-                    raise ValueError("the skill is not as long as announced")
+                    raise ValueError(f"The skill {name} is not as long as announced.")
                 missing -= len(data)
                 _write(held, data)
             what = f"The skill {name} cannot be put into the container"

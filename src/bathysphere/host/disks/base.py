@@ -42,7 +42,7 @@ def make_skill_places(disk: int, owner: int | None) -> None:
         for place in SKILL_PLACES:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(place, dir_fd=disk)
-            os.chmod(place, 0o755, dir_fd=disk)
+            os.chmod(place, 0o755, dir_fd=disk)  # noqa: S103
             if owner is not None:
                 os.chown(place, owner, owner, dir_fd=disk, follow_symlinks=False)
 

@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bathysphere.host.syscalls import files_as, sync_file_system
 
@@ -33,6 +33,11 @@ def _opened(name: str, around: int | None = None) -> Iterator[int]:
         os.close(descriptor)
 
 
+def _names(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
 def shown(place: str) -> dict[str, str] | None:
     """The skills that are there, name -> digest; None when that is not known. Raises OSError."""
     with _opened(place) as skills:
@@ -40,7 +45,7 @@ def shown(place: str) -> dict[str, str] | None:
             marker = os.open(_SET, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=skills)
         except FileNotFoundError:
             with _opened("shown", skills) as folder:
-                return None if os.listdir(folder) else {}
+                return None if _names(folder) else {}
         with os.fdopen(marker, "rb") as file:
             text = file.read(_LARGEST_SET)
         try:
@@ -102,7 +107,7 @@ def show(place: str, owner: int | None, wanted: dict[str, str], written: list[st
     ):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_SET, dir_fd=skills)
-        for name in os.listdir(seen):
+        for name in _names(seen):
             if name in written or name not in wanted:
                 _remove(new, f".{name}")
                 os.rename(name, f".{name}", src_dir_fd=seen, dst_dir_fd=new)
@@ -127,7 +132,7 @@ def clear(place: str, owner: int | None) -> None:
 
 
 def _clear(folder: int) -> None:
-    for name in os.listdir(folder):
+    for name in _names(folder):
         _remove(folder, name)
 
 
@@ -141,5 +146,5 @@ def _remove(folder: int, name: str) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-OPERATIONS = {"shown": shown, "write": write, "show": show, "clear": clear}
+OPERATIONS: dict[str, Callable[..., object]] = {"shown": shown, "write": write, "show": show, "clear": clear}
 """For a ``Worker``."""
