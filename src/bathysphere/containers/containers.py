@@ -19,6 +19,7 @@ from bathysphere.store import audit, files, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
+from bathysphere.store.quota import StorageQuotaExceeded
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
 from bathysphere.wire.ids import new_id
 from bathysphere.wire.message import timestamp
@@ -183,7 +184,7 @@ class Containers:
                     content=content,
                     limits=self._settings.limits,
                 )
-            except (files.StorageQuotaExceeded, BlobStoreFull, DatabaseFull) as error:
+            except (StorageQuotaExceeded, BlobStoreFull, DatabaseFull) as error:
                 raise InvalidRequest("the storage for files is full", error_code="storage_quota_exceeded") from error
             except files.FileTooLarge as error:
                 raise InvalidRequest("it is larger than a file may be") from error
