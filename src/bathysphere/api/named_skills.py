@@ -45,9 +45,9 @@ async def named_skills(
         for other, before in enumerate(versions):
             if before.name == version.name:
                 raise InvalidRequest(
-                    f"container.skills.{number}.skill_id: `{wanted.skill_id}` and `{before.skill_id}` (container.skills."
-                    f"{other}) are both named {version.name!r}, and only one of them can be at /skills/{version.name}. "
-                    "Leave out one."
+                    f"container.skills.{number}.skill_id: `{wanted.skill_id}` and `{before.skill_id}` "
+                    f"(container.skills.{other}) are both named {version.name!r}, and only one of them can be at "
+                    f"/skills/{version.name}. Leave out one."
                 )
         versions.append(version)
         named = version.version if by_time or wanted.type == "anthropic" else version.id

@@ -355,10 +355,11 @@ async def _send_skill(writer: asyncio.StreamWriter, skill: SkillFolder) -> None:
     files = json.dumps([(file.path, file.size_bytes, file.executable) for file in skill.files]).encode()
     await write_frame(writer, {}, files)
     size = sum(file.size_bytes for file in skill.files)
-    async for chunk in _measured(f"The skill {skill.name}", size, skill.content()):
-        view = memoryview(chunk)
-        for start in range(0, len(view), frames.CHUNK):
-            await write_frame(writer, {}, bytes(view[start : start + frames.CHUNK]))
+    async with contextlib.aclosing(skill.content()) as content:
+        async for chunk in _measured(f"The skill {skill.name}", size, content):
+            view = memoryview(chunk)
+            for start in range(0, len(view), frames.CHUNK):
+                await write_frame(writer, {}, bytes(view[start : start + frames.CHUNK]))
 
 
 async def _measured(filename: str, size_bytes: int, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 
 from bathysphere.containers.host import DiskFull, HostError, SkillEntry, SkillFolder, TooManySandboxes, UnknownContainer
 from bathysphere.skills.archive import contents
@@ -17,13 +16,12 @@ def folder_of(version: SkillVersion, blobs: Blobs) -> SkillFolder:
     # The archive's own order, so that bytes and files meet.
     files = sorted(version.files, key=lambda file: file.path)
 
-    async def content() -> AsyncIterator[bytes]:
+    async def content() -> AsyncGenerator[bytes, None]:
         reader = await blobs.open(version.blob_key)
         try:
-            async with aclosing(contents(reader)) as pieces:
-                async for _begins, data in pieces:
-                    if data:
-                        yield data
+            async for _begins, data in contents(reader):
+                if data:
+                    yield data
         finally:
             await reader.aclose()
 

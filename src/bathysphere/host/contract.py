@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -211,7 +211,7 @@ class SkillFolder:
     name: str
     digest: str
     files: tuple[SkillEntry, ...]
-    content: Callable[[], AsyncIterator[bytes]]
+    content: Callable[[], AsyncGenerator[bytes, None]]
 
 
 class EditorCommand(BaseModel):
