@@ -343,20 +343,22 @@ async def put_own(
 ) -> SkillVersion:
     """Make a snapshot the latest version of a skill of the server's own, which is made if it is not there.
 
-    A version with the same digest is taken as it is, and the blob deleted. When ``wanted_version`` is another
-    snapshot already, which clients may have pinned, the version is named by the time. Raises DatabaseFull, and
-    ValueError when a workspace has a skill of this id.
+    A version with the same digest is taken as it is, and the blob deleted. When ``wanted_version`` is empty, or
+    another snapshot already, which clients may have pinned, the version is named by the time.
+
+    Raises DatabaseFull, and ValueError when the id is that of a skill of a workspace, or of another source.
     """
     now = now or datetime.now(UTC)
     try:
         async with database.writing() as session:
             skill = await session.get(SkillRow, skill_id)
             if skill is None:
-                skill = SkillRow(id=skill_id, workspace_id=None, created_at=now, updated_at=now)
+                skill = SkillRow(id=skill_id, workspace_id=None, source=source, created_at=now, updated_at=now)
                 session.add(skill)
             elif skill.workspace_id is not None:
                 raise ValueError(f"the id {skill_id} is that of a workspace's skill")
-            skill.source = source
+            elif skill.source != source:
+                raise ValueError(f"there is a skill {skill_id} of the source {skill.source} already")
             skill.display_title = display_title
             await session.flush()
             row = await session.scalar(
@@ -409,7 +411,7 @@ async def _append(
     if newest is not None and newest.name != snapshot.name:
         raise OtherName(newest.name)
     taken = set(await session.scalars(select(SkillVersionRow.version).where(SkillVersionRow.skill_id == skill.id)))
-    while version in taken:
+    while not version or version in taken:
         version = str(max(int(version) if version.isdecimal() else 0, to_microseconds(now) - 1) + 1)
     row = SkillVersionRow(
         id=new_id("skver"),
