@@ -128,17 +128,29 @@ def files_as(user: int | None) -> Iterator[None]:
     if user is None:
         yield
         return
-    nobody = ctypes.c_uint(0xFFFFFFFF)  # changes nothing, and tells who it is
-    before = _libc.setfsuid(nobody), _libc.setfsgid(nobody)
+    before = _files_user(), _files_group()
     try:
-        _libc.setfsgid(ctypes.c_uint(user))
-        _libc.setfsuid(ctypes.c_uint(user))
-        if (_libc.setfsuid(nobody), _libc.setfsgid(nobody)) != (user, user):
+        _files_group(user)
+        _files_user(user)
+        if (_files_user(), _files_group()) != (user, user):
             raise OSError(errno.EPERM, "files cannot be made as another user")
         yield
     finally:
-        _libc.setfsuid(ctypes.c_uint(before[0]))
-        _libc.setfsgid(ctypes.c_uint(before[1]))
+        _files_user(before[0])
+        _files_group(before[1])
+
+
+_NOBODY = 0xFFFFFFFF
+"""Changes nothing where a user is to be named."""
+
+
+def _files_user(user: int = _NOBODY) -> int:
+    """setfsuid(2): who it was before. Ids may lie above what the C library's ``int`` can hold."""
+    return int(_libc.setfsuid(ctypes.c_uint(user))) & _NOBODY
+
+
+def _files_group(group: int = _NOBODY) -> int:
+    return int(_libc.setfsgid(ctypes.c_uint(group))) & _NOBODY
 
 
 def sync_file_system(descriptor: int) -> None:

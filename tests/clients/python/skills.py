@@ -79,7 +79,7 @@ for container in ({"skills": [{"type": "custom", "skill_id": "skill_none"}]}, {"
     try:
         ask("Look at reports", container)
     except BadRequestError as error:
-        refused.append(error.body["error"]["message"])  # type: ignore[index,call-overload]
+        refused.append(error.body["error"]["message"])  # type: ignore[index]
 json.dump(
     {
         "skill": first.id,
