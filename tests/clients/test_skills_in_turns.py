@@ -56,7 +56,7 @@ def reader(body: dict[str, Any]) -> Turn | Failure:
 @pytest.mark.parametrize(("sdk", "backend"), list(zip(PYTHON, BACKENDS, strict=True)), ids=str)
 def test_a_custom_skill(upstreams: Upstreams, tmp_path: Path, sdk: Sdk, backend: str) -> None:
     upstreams.upstream.respond = reader
-    ran = environments.run(sdk, "skills", upstreams.server, tmp_path, [], {"MODEL": f"via-{backend}"})
+    ran = environments.run(sdk, "skills_in_turns", upstreams.server, tmp_path, [], {"MODEL": f"via-{backend}"})
     seen = [expectations.output(answer) for answer in ran["answers"]]
     assert seen == [
         "reports\nFirst text.\n5\n",
