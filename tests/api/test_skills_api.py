@@ -183,16 +183,22 @@ def test_the_files_come_back_as_a_zip(client: httpx2.Client) -> None:
         modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
     assert modes["weekly-report/scripts/count.py"] == 0o100755
     assert modes["weekly-report/SKILL.md"] == 0o100644
-    made(send(client, [part('name="files[]"', response.content)]))
+    made(send(client, [part('name="files[]"', response.content, "Content-Type: application/octet-stream")]))
 
 
 def test_what_old_sdks_send_beside_the_files_is_passed_over(client: httpx2.Client) -> None:
-    """Python 0.75 sends each name, and each content as Python would print it, as parts called ``files[][]``."""
+    """Python 0.75 sends each name, and each content as Python would print it, as parts called ``files[][]``.
+
+    Of a file that is given by its path alone, and of an open one, the first part is called ``files[]`` too.
+    """
     parts = []
     for name, content in files().items():
         parts += [part('name="files[][]"', name.encode()), part('name="files[][]"', repr(content).encode())]
     skill = made(send(client, [*parts, *parts_of(files())], old=True))
     assert made(client.get(f"/v1/skills/{skill['id']}/versions/latest"))["name"] == "weekly-report"
+    path = part('name="files[]"', b"report.zip")
+    archive = part('name="files[]"; filename="report.zip"', zipped(files()), "Content-Type: application/zip")
+    made(send(client, [path, archive], old=True))
 
 
 def test_a_title_is_one_of_a_kind_in_the_older_shape_alone(client: httpx2.Client) -> None:
