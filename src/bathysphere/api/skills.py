@@ -80,12 +80,12 @@ async def create_skill(request: Request, caller: Caller, storing: Storing) -> Re
             display_title=upload.title or upload.bundle.name,
             snapshot=await stored(upload, storing.blobs),
             storage_bytes=storing.settings.limits.storage_bytes,
-            title_unique=old,
+            title_unique=old and upload.title is not None,
         )
     except TitleTaken as error:
         raise InvalidRequest(
-            f"display_title: another skill of this workspace is called {upload.title or upload.bundle.name!r}; choose "
-            "another title, or make a new version of that skill."
+            f"display_title: another skill of this workspace is called {upload.title!r}; choose another title, or make "
+            "a new version of that skill."
         ) from error
     except StorageQuotaExceeded as error:
         raise quota_exceeded(storing) from error
