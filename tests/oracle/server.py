@@ -42,6 +42,7 @@ from bathysphere.store.schema import (
 )
 from bathysphere.store.skill_archives import keep
 from bathysphere.wire.ids import new_id
+from tests.specification.checked import Checked
 
 KEY: Final = "my-anthropic-api-key"
 WORKSPACE: Final = "wrkspc_011CZkZaBF1tNoB5wlCeusgy"
@@ -202,7 +203,7 @@ async def application(data: Path) -> AsyncIterator[ASGIApp]:
     )
     async with open_services(settings, data, image) as services:
         await _identity(services)
-        yield Placeholders(create_app(services), services)
+        yield Checked(Placeholders(create_app(services), services))
 
 
 async def _serve(data: Path, port: int) -> None:
