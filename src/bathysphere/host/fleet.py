@@ -570,7 +570,6 @@ class Fleet:
         # Nothing is started from now on: what came while others are ended would be left over.
         self._closing = True
         await self._pool.close()
-        await self.skill_worker.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
         await asyncio.gather(*self._resting.values(), return_exceptions=True)
@@ -578,6 +577,7 @@ class Fleet:
             for resident in list(self._residents.values()):
                 async with self._visit(resident.container_id) as visited:
                     await self._end(visited)
+        await self.skill_worker.close()
 
 
 def _failure(error: DiskError) -> DiskFull | SandboxFailed:
