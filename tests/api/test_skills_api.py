@@ -314,8 +314,5 @@ def blobs(server: Server) -> set[Path]:
     return {path for path in (server.data / "blobs").rglob("*") if path.is_file()}
 
 
-def everything(server: Server) -> tuple[set[Path], set[str]]:
-    """The files of the data directory, and what is in the temporary directory of bathysphere's making."""
-    return {path for path in server.data.rglob("*") if path.is_file()}, {
-        path.name for path in Path("/tmp").iterdir() if "skill" in path.name.lower()
-    }
+def everything(server: Server) -> set[Path]:
+    return {path for path in server.data.rglob("*") if path.is_file()}
