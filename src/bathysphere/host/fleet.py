@@ -25,7 +25,9 @@ from bathysphere.host.contract import (
     TooManySandboxes,
     UnknownContainer,
 )
+from bathysphere.host.disks import skill_folders
 from bathysphere.host.disks.base import Disk, DiskError, Disks
+from bathysphere.host.disks.worker import Worker
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
@@ -44,6 +46,9 @@ RESTED_AT_ONCE = 8
 
 REST_SECONDS = 1.0
 """How long to wait for their ends before the next ones are looked for."""
+
+SKILLS_AT_ONCE = 4
+"""Skills that are taken from clients beside each other: each is held in memory meanwhile."""
 
 ENDED_CELLS = 10
 """Cells of a sandbox whose outcome is known after they have ended and others have begun: those of one turn."""
@@ -70,6 +75,8 @@ class Resident:
     """Who holds the lock or waits for it."""
     last_used: float = field(default_factory=time.monotonic)
     deleted: bool = False
+    skills: dict[str, str] | None = None
+    """What is shown at /skills, name -> digest; None when that was not looked at since the disk was attached."""
     prepared: bool = False
     """Whether its interpreter was started ahead of the first cell."""
 
@@ -114,6 +121,8 @@ class Fleet:
         self._pool = WarmPool(0, self._start_ahead, self._prepare, self._undo)
         self._resting: dict[str, asyncio.Task[None]] = {}
         self._rest_room = asyncio.Semaphore(RESTED_AT_ONCE)
+        self.skill_worker = Worker(skill_folders.OPERATIONS)
+        self.skill_room = asyncio.Semaphore(SKILLS_AT_ONCE)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
@@ -132,7 +141,7 @@ class Fleet:
             await self._disks.create(resident.container_id)
             await self._start(resident, fresh=True)
             # What it begins with is on the disk then, and the first call need not wait for it.
-            await self._make_safe(resident)
+            await self.make_safe(resident)
         except BaseException:
             await asyncio.shield(self._undo(resident))
             raise
@@ -192,8 +201,8 @@ class Fleet:
                 self._residents.pop(container_id, None)
 
     @contextlib.asynccontextmanager
-    async def turn(self, container_id: str) -> AsyncIterator[tuple[Sandbox, Group | None]]:
-        """A container's sandbox, running, for one caller alone.
+    async def turn(self, container_id: str, *, safe: bool = True) -> AsyncIterator[tuple[Sandbox, Group | None]]:
+        """A container's sandbox, running, for one caller alone. Without ``safe`` the caller calls ``make_safe``.
 
         Raises UnknownContainer, TooManySandboxes, SandboxFailed. A GuestError inside ends the sandbox and becomes
         SandboxFailed.
@@ -213,7 +222,8 @@ class Fleet:
                 yield resident.sandbox, resident.group
                 if resident.group is not None:
                     resident.kills = resident.group.usage().memory_kills
-                await self._make_safe(resident)
+                if safe:
+                    await self.make_safe(resident)
             except GuestError as error:
                 # Process 1 is the last one that the kernel would choose, so a kill before it was of the same call.
                 out_of_memory = resident.group is not None and resident.group.usage().memory_kills > resident.kills
@@ -226,6 +236,17 @@ class Fleet:
                 raise SandboxFailed(
                     f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
                 ) from error
+
+    def skills(self, container_id: str) -> dict[str, str] | None:
+        """What a running container shows at /skills, name -> digest; None when that would have to be looked at."""
+        resident = self._residents.get(container_id)
+        return resident.skills if resident is not None and resident.alive and not resident.deleted else None
+
+    @contextlib.asynccontextmanager
+    async def attached(self, container_id: str) -> AsyncIterator[Resident]:
+        """A running container, for one caller alone, who calls ``make_safe``. Raises what ``turn`` does."""
+        async with self.turn(container_id, safe=False):
+            yield self._residents[container_id]
 
     async def create(self, container_id: str, engine: str | None = None) -> None:
         """Make a disk and start a sandbox; a container that exists is started, in the engine that it has.
@@ -248,7 +269,7 @@ class Fleet:
             try:
                 if resident.sandbox is None:
                     await self._start(resident, fresh)
-                    await self._make_safe(resident)
+                    await self.make_safe(resident)
             except BaseException:
                 if fresh:
                     await asyncio.shield(self._undo(resident))
@@ -259,7 +280,7 @@ class Fleet:
         await self._disks.delete(resident.container_id)
         self._engines.forget(resident.container_id)
 
-    async def _make_safe(self, resident: Resident) -> None:
+    async def make_safe(self, resident: Resident) -> None:
         """See that what was told to a caller as done survives a loss of power. Raises DiskFull and SandboxFailed."""
         if resident.disk is None or not self._settings.sync:
             return
@@ -461,6 +482,7 @@ class Fleet:
         group, resident.group = resident.group, None
         disk, resident.disk = resident.disk, None
         held, resident.held = resident.held, None
+        resident.skills = None
         resident.ended.clear()
         if held is not None:
             held.close()
@@ -508,7 +530,7 @@ class Fleet:
             return
         try:
             await resident.sandbox.save_interpreter()
-            await self._make_safe(resident)
+            await self.make_safe(resident)
         except (GuestError, GuestRefusal, DiskFull, SandboxFailed) as error:
             log.warning("%s: the variables of its interpreter are not saved: %s", resident.container_id, error)
 
@@ -555,6 +577,7 @@ class Fleet:
             for resident in list(self._residents.values()):
                 async with self._visit(resident.container_id) as visited:
                     await self._end(visited)
+        await self.skill_worker.close()
 
 
 def _failure(error: DiskError) -> DiskFull | SandboxFailed:
