@@ -28,7 +28,8 @@ from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_LEGEND_POSITION
 from pptx.enum.dml import MSO_THEME_COLOR
 from pptx.enum.shapes import MSO_SHAPE
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
-from pptx.oxml.ns import qn
+from pptx.oxml import parse_xml
+from pptx.oxml.ns import nsdecls, qn
 from pptx.util import Emu, Inches, Pt
 
 # dark text, background, dark surface, light surface, six accents: every text on its ground has a contrast above 4.5.
@@ -167,8 +168,8 @@ class Deck:
     def quote(self, text: str, who: str, notes: str = "", title: str = "") -> Any:
         """One sentence that somebody said."""
         slide = self._slide(5, title or f"{who.partition(',')[0]} said", notes)
-        self.text(slide, f"“{text}”", 1.5, 2.0, 10.333, 3.2, size=32, colour="accent1", anchor="middle")
-        self.text(slide, f"— {who}", 1.5, 5.35, 10.333, 0.6, size=18)
+        self.text(slide, f"“{text}”", 1.5, 1.9, 10.333, 2.9, size=32, colour="accent1", anchor="bottom")
+        self.text(slide, f"— {who}", 1.5, 5.05, 10.333, 0.6, size=18)
         return slide
 
     def figures(self, title: str, figures: Sequence[tuple[str, str]], text: str = "", notes: str = "") -> Any:
@@ -237,7 +238,8 @@ class Deck:
         card.fill.solid()
         card.fill.fore_color.theme_color = _theme_colour(colour)
         card.line.fill.background()
-        card.shadow.inherit = False
+        # Its style would bring the theme's shadow.
+        card._element.remove(card._element.find(qn("p:style")))
         return card
 
     def add_picture(
@@ -392,8 +394,14 @@ class Deck:
                     first = kind == holders[0]
                     _place(holder, self.left, 2.0 if first else 4.2, 10.5, 2.0 if first else 1.2)
                     _level(holder, 44 if first else 22, "bg1", bold=first, anchor="b" if first else "t")
+            _edge(layout, self.slide_height)
         for number, holder in enumerate(h for h in self._layouts[3].placeholders if h.placeholder_format.idx in (1, 2)):
             _place(holder, self.left + number * (self.width + 0.5) / 2, self.top, (self.width - 0.5) / 2, self.height)
+            holder._element.txBody.find(qn("a:lstStyle")).clear()
+        for number in wanted:
+            for holder in self._layouts[number].placeholders:
+                if holder._element.ph.get("type") == "ftr":
+                    _level(holder, 12, "tx1", bold=False, anchor="ctr")
         _style(master, "titleStyle", [30], bold=True, colour="tx2")
         _style(master, "bodyStyle", [22, 20, 18, 16, 16])
         for holder in master.placeholders:
@@ -573,6 +581,17 @@ def _bullet(paragraph: Any, level: int) -> None:
     properties.set("indent", "-228600")
     etree.SubElement(properties, qn("a:buFont"), typeface="Arial")
     etree.SubElement(properties, qn("a:buChar"), char="•" if level == 0 else "–")
+
+
+def _edge(layout: Any, height: float) -> None:
+    """A band in an accent colour along the left edge of a layout."""
+    band = parse_xml(
+        f'<p:sp {nsdecls("p", "a")}><p:nvSpPr><p:cNvPr id="90" name="Band"/><p:cNvSpPr/><p:nvPr userDrawn="1"/></p:nvSpPr>'
+        f'<p:spPr><a:xfrm><a:off x="0" y="0"/><a:ext cx="228600" cy="{round(height * 914400)}"/></a:xfrm>'
+        '<a:prstGeom prst="rect"><a:avLst/></a:prstGeom><a:solidFill><a:schemeClr val="accent2"/></a:solidFill></p:spPr>'
+        "<p:txBody><a:bodyPr/><a:lstStyle/><a:p/></p:txBody></p:sp>"
+    )
+    layout.shapes._spTree.insert(2, band)
 
 
 def _style(master: Any, name: str, sizes: list[int], bold: bool = False, colour: str = "tx1") -> None:
