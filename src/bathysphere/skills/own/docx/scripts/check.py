@@ -279,7 +279,7 @@ class Check:
                 used.setdefault(one.get(qn("w:val"), ""), self.reader.number.get(paragraph, -1))
         for name, number in used.items():
             if name not in ids:
-                self._add("error", "no-such-style", number, f"the style {name!r} is not in the document")
+                self._add("warning", "no-such-style", number, f"the style {name!r} is not in the document")
         numbers = set(re.findall(rb'<w:num [^>]*w:numId="(\d+)"', parts.get("word/numbering.xml", b"")))
         for one in self.body.iter(qn("w:numId")):
             value = one.get(qn("w:val"), "0")

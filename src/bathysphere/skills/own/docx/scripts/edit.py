@@ -20,8 +20,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
+from docx.shared import Pt
 from docx.text.run import Run
 from ooxml import Problem, destination, run
 from stories import Stories, Tracker, isolate, new_run, numbered, runs, settle, text_of
@@ -152,8 +154,20 @@ def comment(stories: Stories, words: str, said: str, author: str) -> None:
             found = [Run(one, None) for one in isolate(paragraph, at, at + len(words))]  # type: ignore[arg-type]
             initials = "".join(part[0] for part in author.split())[:3].upper()
             stories.document.add_comment(found, said, author, initials)
+            _comment_styles(stories)
             return
     raise Problem(f"{words!r} is nowhere in the body; nothing was written")
+
+
+def _comment_styles(stories: Stories) -> None:
+    # python-docx refers to them, whether they are there or not.
+    styles = stories.document.styles
+    for name, kind, size in (("annotation reference", WD_STYLE_TYPE.CHARACTER, 8), ("annotation text", WD_STYLE_TYPE.PARAGRAPH, 10)):
+        identifier = "CommentReference" if kind == WD_STYLE_TYPE.CHARACTER else "CommentText"
+        if not any(one.style_id == identifier for one in styles):
+            style = styles.add_style(name, kind, builtin=True)
+            style.element.set(qn("w:styleId"), identifier)
+            style.font.size = Pt(size)
 
 
 def _values(path: Path) -> dict[str, Any]:
