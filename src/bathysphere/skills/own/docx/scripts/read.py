@@ -82,6 +82,8 @@ class Reader:
         mark = f"[{self.number[element]}] " if self.numbers and element in self.number else ""
         if not said:
             return [mark + "(empty)"] if mark else []
+        if said.startswith("[page break]\n"):
+            mark, said = f"[page break]\n{mark}", said.partition("\n")[2].strip()
         level, item = self.heading(element), self.item(element)
         if level is not None:
             head = "#" * min(level + 1, 6) + " "

@@ -7,6 +7,7 @@ from typing import Any
 from pptx.dml.color import RGBColor
 from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_LEGEND_POSITION
 from pptx.enum.dml import MSO_THEME_COLOR
+from pptx.oxml.ns import qn
 from pptx.util import Pt
 
 CHARTS = {
@@ -79,5 +80,8 @@ def style_chart(chart: Any, kind: str, series: int, categories: int, number_form
             labels.position = XL_LABEL_POSITION.OUTSIDE_END
             chart.value_axis.visible = bool(axis)
             chart.value_axis.has_major_gridlines = False
-    if kind == "bar":
+    if kind in ("bar", "stacked bar"):
+        # The first on top; the axis of values stays below.
         chart.category_axis.reverse_order = True
+        # Not category_axis.crosses = ...: python-pptx finds the wrong element for it.
+        chart.value_axis._element.find(qn("c:crosses")).set("val", "max")

@@ -116,7 +116,7 @@ class Deck:
         categories: Sequence[Any],
         series: Mapping[str, Sequence[float | None]],
         *,
-        number_format: str = "General",
+        number_format: str = "",
         axis: str = "",
         takeaways: Sequence[Bullet] = (),
         source: str = "",
@@ -280,7 +280,7 @@ class Deck:
         y: float,
         width: float,
         height: float,
-        number_format: str = "General",
+        number_format: str = "",
         axis: str = "",
         alt: str = "",
     ) -> Any:
@@ -290,6 +290,10 @@ class Deck:
         for name, values in series.items():
             if len(values) != len(categories):
                 raise ValueError(f"the series {name!r} has {len(values)} values for {len(categories)} categories")
+        if not number_format:
+            every = [value for values in series.values() for value in values if value is not None]
+            whole = all(float(value).is_integer() for value in every)
+            number_format = "#,##0" if whole and any(abs(value) >= 1000 for value in every) else "General"
         data: Any = XyChartData() if kind == "scatter" else CategoryChartData(number_format=number_format)
         if kind == "scatter":
             for name, values in series.items():

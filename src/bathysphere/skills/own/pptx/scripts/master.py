@@ -10,6 +10,8 @@ from pptx.oxml import parse_xml
 from pptx.oxml.ns import nsdecls, qn
 from pptx.util import Emu
 
+# How what is below each slide is aligned: footer, number, date.
+_FOOT = {"ftr": "l", "sldNum": "r", "dt": "r"}
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 
 
@@ -72,8 +74,8 @@ def set_layouts(presentation: Any, area: tuple[float, float, float, float], slid
         holder._element.txBody.find(qn("a:lstStyle")).clear()
     for number in wanted:
         for holder in numbered[number].placeholders:
-            if holder._element.ph.get("type") == "ftr":
-                _level(holder, 12, "tx1", bold=False, anchor="ctr")
+            if (kind := holder._element.ph.get("type")) in _FOOT:
+                _level(holder, 12, "tx1", bold=False, anchor="ctr", align=_FOOT[kind])
     _style(master, "titleStyle", [30], bold=True, colour="tx2")
     _style(master, "bodyStyle", [22, 20, 18, 16, 16])
     for holder in master.placeholders:
@@ -124,13 +126,13 @@ def _style(master: Any, name: str, sizes: list[int], bold: bool = False, colour:
                 etree.SubElement(before, qn("a:spcPts"), val=str(size * 40))
 
 
-def _level(holder: Any, size: int, colour: str, bold: bool, anchor: str) -> None:
+def _level(holder: Any, size: int, colour: str, bold: bool, anchor: str, align: str = "l") -> None:
     body = holder._element.txBody
     body.find(qn("a:bodyPr")).set("anchor", anchor)
     styles = body.find(qn("a:lstStyle"))
     for child in list(styles):
         styles.remove(child)
-    level = etree.SubElement(styles, qn("a:lvl1pPr"), marL="0", indent="0", algn="l")
+    level = etree.SubElement(styles, qn("a:lvl1pPr"), marL="0", indent="0", algn=align)
     etree.SubElement(level, qn("a:buNone"))
     run = etree.SubElement(level, qn("a:defRPr"), sz=str(size * 100), b=str(int(bold)), cap="none")
     etree.SubElement(etree.SubElement(run, qn("a:solidFill")), qn("a:schemeClr"), val=colour)
