@@ -1,0 +1,62 @@
+"""Opening workbooks: what is too large, broken or of another kind is refused with a reason."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+LARGEST_FILE = 200 * 1024 * 1024
+LARGEST_CONTENT = 600 * 1024 * 1024
+MOST_PARTS = 5000
+
+
+class Unreadable(Exception):
+    """The file cannot be opened. The text says why and what to do."""
+
+
+def fail(why: object, code: int = 2) -> NoReturn:
+    """End the program with a message for the reader, without a traceback."""
+    print(f"error: {why}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def examine(path: Path) -> None:
+    """Refuse what is no .xlsx or .xlsm file, or would unpack to an unreasonable size."""
+    if not path.is_file():
+        raise Unreadable(f"{path}: there is no such file")
+    if path.stat().st_size > LARGEST_FILE:
+        raise Unreadable(f"{path}: larger than {LARGEST_FILE >> 20} MiB")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
+        raise Unreadable(
+            f"{path}: an old .xls file or an encrypted workbook. "
+            "For .xls: convert.py FILE OUT.xlsx. An encrypted one must be saved without its password first."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise Unreadable(f"{path}: not an .xlsx workbook ({error})") from None
+    if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > LARGEST_CONTENT:
+        raise Unreadable(f"{path}: unpacks to more than {LARGEST_CONTENT >> 20} MiB or {MOST_PARTS} parts")
+    if "xl/workbook.xml" not in {part.filename for part in parts}:
+        raise Unreadable(f"{path}: a zip file, but not an .xlsx workbook (xl/workbook.xml is missing)")
+
+
+def open_workbook(path: Path, *, values: bool = False, streaming: bool = False) -> Any:
+    """The workbook with its formulas, or with the stored ``values`` instead of them."""
+    import openpyxl
+
+    examine(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl names extensions that it does not keep: see SKILL.md.
+            return openpyxl.load_workbook(path, data_only=values, read_only=streaming)
+    except MemoryError:
+        raise Unreadable(f"{path}: too large to open whole; read it in a stream (reference/large.md)") from None
+    except Exception as error:
+        raise Unreadable(f"{path}: damaged ({type(error).__name__}: {error})") from None
