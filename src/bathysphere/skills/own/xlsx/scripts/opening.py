@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 import zipfile
@@ -11,6 +12,8 @@ from typing import Any, NoReturn
 LARGEST_FILE = 200 * 1024 * 1024
 LARGEST_CONTENT = 600 * 1024 * 1024
 MOST_PARTS = 5000
+
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "| head" is no error.
 
 
 class Unreadable(Exception):
