@@ -50,7 +50,9 @@ def main() -> int:
     return 1 if errors or (options.strict and warnings) else 0
 
 
-def _print(options: Any, counts: dict[str, Any], listed: list[Any], errors: int, warnings: int, shown: Counter[str]) -> None:
+def _print(
+    options: Any, counts: dict[str, Any], listed: list[Any], errors: int, warnings: int, shown: Counter[str]
+) -> None:
     if options.json:
         findings = [dict(zip(("level", "kind", "where", "what"), one, strict=True)) for one in listed]
         report = {"file": str(options.file), **counts, "errors": errors, "warnings": warnings, "findings": findings}
@@ -61,7 +63,8 @@ def _print(options: Any, counts: dict[str, Any], listed: list[Any], errors: int,
     for kind, number in shown.items():
         if number > MOST_SHOWN and not options.all:
             print(f"        {kind:10} and {number - MOST_SHOWN} more (--all)")
-    print(f"{options.file.name}: {', '.join(f'{value} {name}' for name, value in counts.items())}; {errors} errors, {warnings} warnings")
+    counted = ", ".join(f"{value} {name}" for name, value in counts.items())
+    print(f"{options.file.name}: {counted}; {errors} errors, {warnings} warnings")
 
 
 if __name__ == "__main__":

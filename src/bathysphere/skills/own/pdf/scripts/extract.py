@@ -23,10 +23,17 @@ def main() -> int:
     parser = program(__doc__)
     parser.add_argument("what", choices=("text", "tables", "pictures", "attachments"))
     parser.add_argument("file", type=Path)
-    parser.add_argument("--out", type=Path, help="file (text, tables) or folder (pictures, attachments, tables as .csv)")
+    parser.add_argument(
+        "--out", type=Path, help="file (text, tables) or folder (pictures, attachments, tables as .csv)"
+    )
     parser.add_argument("--pages", help="such as 1-3,7,last (all)")
     parser.add_argument("--layout", action="store_true", help="text: keep columns where they stand")
-    parser.add_argument("--lines", choices=("auto", "drawn", "text"), default="auto", help="tables: borders are drawn, or are to be seen from the text")
+    parser.add_argument(
+        "--lines",
+        choices=("auto", "drawn", "text"),
+        default="auto",
+        help="tables: borders are drawn, or are to be seen from the text",
+    )
     parser.add_argument("--password", default="")
     options = parser.parse_args()
     return {"text": _text, "tables": _tables, "pictures": _pictures, "attachments": _attachments}[options.what](options)
@@ -119,10 +126,10 @@ def _by_gaps(page: Any, box: tuple[float, float, float, float]) -> list[list[str
 
 def _number(text: str) -> float | None:
     plain = text.replace(",", "").replace("\u2212", "-").strip()
-    if not plain or plain[0] == "0" and len(plain) > 1 and plain[1] != ".":
+    if not plain or (plain[0] == "0" and len(plain) > 1 and plain[1] != "."):
         return None
     try:
-        return float(plain) if not plain.lower().strip("+-") in ("nan", "inf", "infinity") else None
+        return float(plain) if plain.lower().strip("+-") not in ("nan", "inf", "infinity") else None
     except ValueError:
         return None
 
@@ -147,7 +154,15 @@ def _pictures(options: Any) -> int:
                 print(f"page {index + 1}: a picture that cannot be read ({error})", file=sys.stderr)
                 continue
             content = buffer.getvalue()
-            kind = "jpg" if content[:2] == b"\xff\xd8" else "png" if content[:4] == b"\x89PNG" else "jp2" if b"jP" in content[:12] else "tiff"
+            kind = (
+                "jpg"
+                if content[:2] == b"\xff\xd8"
+                else "png"
+                if content[:4] == b"\x89PNG"
+                else "jp2"
+                if b"jP" in content[:12]
+                else "tiff"
+            )
             target = folder / f"page{index + 1:03}-{count:03}.{kind}"
             target.write_bytes(content)
             print(target)

@@ -54,15 +54,15 @@ class Field:
     def as_dict(self) -> dict[str, Any]:
         described: dict[str, Any] = {"name": self.name, "type": self.kind, "value": self.value}
         if self.options:
-            described["options"] = [stored if stored == shown else {"value": stored, "shown": shown} for stored, shown in self.options]
+            described["options"] = [
+                stored if stored == shown else {"value": stored, "shown": shown} for stored, shown in self.options
+            ]
         if "/MaxLen" in self.inherited:
             described["longest"] = int(self.inherited["/MaxLen"])
         if "/TU" in self.dictionary:
             described["label"] = str(self.dictionary["/TU"])
         described |= {
-            name: True
-            for name, bit in (("read_only", READ_ONLY), ("required", REQUIRED))
-            if self.flags & bit
+            name: True for name, bit in (("read_only", READ_ONLY), ("required", REQUIRED)) if self.flags & bit
         }
         if self.kind == "text" and self.flags & MULTILINE:
             described["multiline"] = True

@@ -5,8 +5,8 @@
     forms.py fill FORM.pdf VALUES.json -o OUT.pdf [--flatten]
     forms.py flatten FORM.pdf -o OUT.pdf
 
-VALUES.json is one object: {"name": "Ada", "agree": true, "colour": "blue", "languages": ["en", "fr"]}. A checkbox takes true,
-false or the name of its state; a radio group and a choice take one of the listed options. Unknown names, values that
+VALUES.json is one object: {"name": "Ada", "agree": true, "colour": "blue", "tongues": ["en", "fr"]}. A checkbox takes
+true, false or the name of its state; a radio group and a choice take one of the listed options. Unknown names, values that
 are no option, texts longer than the field allows and read-only fields are refused, and nothing is written.
 Exit status: 0 done, 1 done but a text does not fit into its field, 2 the file, the values or the call are wrong.
 """
@@ -41,12 +41,16 @@ def main() -> int:
         if options.action == "list":
             print(json.dumps([one.as_dict() for one in found], ensure_ascii=False, indent=1))
             if "/AcroForm" in document.Root and "/XFA" in document.Root.AcroForm:
-                print("note: an XFA form; its ordinary fields are listed, filling removes the XFA part", file=sys.stderr)
+                print(
+                    "note: an XFA form; its ordinary fields are listed, filling removes the XFA part", file=sys.stderr
+                )
             return 0
         if not options.output:
             raise Unreadable("name the new file with -o")
         if not found:
-            raise Unreadable(f"{options.file}: has no form fields; stamp text onto the pages instead (arrange.py stamp)")
+            raise Unreadable(
+                f"{options.file}: has no form fields; stamp text onto the pages instead (arrange.py stamp)"
+            )
         tight: list[str] = []
         if options.action == "fill":
             tight = fill(document, found, _values(options.values), options.force)
@@ -75,7 +79,9 @@ def fill(document: Any, found: list[Field], values: dict[str, Any], force: bool 
     """Set the values and draw them. Returns the names of fields whose text does not fit."""
     by_name = {one.name: one for one in found}
     wrong = [f"no field is called {name!r}" for name in values if name not in by_name]
-    wrong += [why for name, value in values.items() if name in by_name and (why := _refusal(by_name[name], value, force))]
+    wrong += [
+        why for name, value in values.items() if name in by_name and (why := _refusal(by_name[name], value, force))
+    ]
     if wrong:
         known = ", ".join(sorted(by_name)[:60])
         raise Unreadable("; ".join(wrong[:20]) + f". The fields: {known}")
@@ -96,7 +102,9 @@ def _refusal(field: Field, value: Any, force: bool) -> str:
     if field.flags & READ_ONLY and not force:
         return f"{where} is read-only (--force fills it all the same)"
     if field.kind == "checkbox":
-        return "" if isinstance(value, bool) or value in (*names, "Off") else f"{where} takes true or false, not {value!r}"
+        return (
+            "" if isinstance(value, bool) or value in (*names, "Off") else f"{where} takes true or false, not {value!r}"
+        )
     if field.kind == "radio":
         return "" if value in (*names, "Off", None) else f"{where} takes one of {listed}, not {value!r}"
     chosen = value if isinstance(value, list) else [value]
@@ -107,7 +115,11 @@ def _refusal(field: Field, value: Any, force: bool) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool) or len(str(value)) > LONGEST_TEXT:
         return f"{where} takes a text"
     longest = int(field.inherited.get("/MaxLen", 0))
-    return f"{where} takes {longest} characters at most, not {len(str(value))}" if longest and len(str(value)) > longest else ""
+    return (
+        f"{where} takes {longest} characters at most, not {len(str(value))}"
+        if longest and len(str(value)) > longest
+        else ""
+    )
 
 
 def _set(document: Any, field: Field, value: Any) -> bool:
@@ -117,11 +129,15 @@ def _set(document: Any, field: Field, value: Any) -> bool:
     shown = dict(field.options)
     chosen = [stored.get(str(one), str(one)) for one in (value if isinstance(value, list) else [value])]
     texts = [shown.get(one, one) for one in chosen]
-    field.dictionary["/V"] = pikepdf.Array([pikepdf.String(one) for one in chosen]) if len(chosen) > 1 else pikepdf.String(chosen[0] if chosen else "")
+    field.dictionary["/V"] = (
+        pikepdf.Array([pikepdf.String(one) for one in chosen])
+        if len(chosen) > 1
+        else pikepdf.String(chosen[0] if chosen else "")
+    )
     if field.kind == "list":
         order = [stored_ for stored_, _ in field.options]
         field.dictionary["/I"] = pikepdf.Array(sorted(order.index(one) for one in chosen if one in order))
-    return all([draw(document, field, widget, "\n".join(texts)) for widget, _ in field.widgets])
+    return all(draw(document, field, widget, "\n".join(texts)) for widget, _ in field.widgets)
 
 
 def _switch(field: Field, value: Any) -> bool:

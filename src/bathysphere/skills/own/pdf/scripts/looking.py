@@ -63,7 +63,9 @@ def _fonts(reader: Any) -> dict[str, tuple[bool, int]]:
                 described = font["/DescendantFonts"].get_object()[0].get_object()
             descriptor = described.get("/FontDescriptor")
             descriptor = descriptor.get_object() if descriptor is not None else {}
-            embedded = font.get("/Subtype") == "/Type3" or any(f"/FontFile{suffix}" in descriptor for suffix in ("", "2", "3"))
+            embedded = font.get("/Subtype") == "/Type3" or any(
+                f"/FontFile{suffix}" in descriptor for suffix in ("", "2", "3")
+            )
             fonts.setdefault(name[2] or name[0], (embedded, page))
         objects = resources.get("/XObject")
         for entry in (objects.get_object() if objects is not None else {}).values():
@@ -84,7 +86,10 @@ def _fonts(reader: Any) -> dict[str, tuple[bool, int]]:
 
 def page_findings(path: Path, password: str, pages: list[int]) -> list[Finding]:
     found: list[Finding] = []
-    with pdfplumber.open(path, password=password) as document, pdfium.PdfDocument(path, password=password or None) as drawn:
+    with (
+        pdfplumber.open(path, password=password) as document,
+        pdfium.PdfDocument(path, password=password or None) as drawn,
+    ):
         for index in pages:
             page, where = document.pages[index], f"page {index + 1}"
             try:
@@ -131,9 +136,13 @@ def _letters(page: Any, where: str) -> list[Finding]:
     if outside:
         found.append(("error", "outside", where, f"{len(outside)} letters beyond the page's edge: {_sample(outside)}"))
     if edge:
-        found.append(("warning", "edge", where, f"{len(edge)} letters within {EDGE:.0f} points of the edge: {_sample(edge)}"))
+        found.append(
+            ("warning", "edge", where, f"{len(edge)} letters within {EDGE:.0f} points of the edge: {_sample(edge)}")
+        )
     if strange:
-        found.append(("warning", "letters", where, f"{strange} letters that are boxes or have no meaning: a font without them?"))
+        found.append(
+            ("warning", "letters", where, f"{strange} letters that are boxes or have no meaning: a font without them?")
+        )
     return found
 
 
@@ -189,9 +198,24 @@ def _pictures(page: Any, where: str) -> list[Finding]:
         wide, high = picture["x1"] - picture["x0"], picture["bottom"] - picture["top"]
         pixels = picture.get("srcsize") or (0, 0)
         if wide > 72 and pixels[0] and pixels[0] / wide * 72 < 90:
-            found.append(("warning", "coarse", where, f"a picture of {pixels[0]} x {pixels[1]} pixels is {wide / 72:.1f} inches wide: {pixels[0] / wide * 72:.0f} dpi"))
-        if picture["x1"] > page.width + 2 or picture["x0"] < -2 or picture["bottom"] > page.height + 2 or picture["top"] < -2:
-            found.append(("warning", "outside", where, f"a picture of {wide:.0f} x {high:.0f} points reaches beyond the page"))
+            found.append(
+                (
+                    "warning",
+                    "coarse",
+                    where,
+                    f"a picture of {pixels[0]} x {pixels[1]} pixels is {wide / 72:.1f} inches wide: "
+                    f"{pixels[0] / wide * 72:.0f} dpi",
+                )
+            )
+        if (
+            picture["x1"] > page.width + 2
+            or picture["x0"] < -2
+            or picture["bottom"] > page.height + 2
+            or picture["top"] < -2
+        ):
+            found.append(
+                ("warning", "outside", where, f"a picture of {wide:.0f} x {high:.0f} points reaches beyond the page")
+            )
     return found
 
 
@@ -214,7 +238,21 @@ def field_findings(path: Path, password: str) -> list[Finding]:
                 continue
             for widget, page in one.widgets:
                 if "/AP" not in widget:
-                    found.append(("error", "field", where, f"has a value but no picture of it on page {page + 1}: viewers show nothing"))
+                    found.append(
+                        (
+                            "error",
+                            "field",
+                            where,
+                            f"has a value but no picture of it on page {page + 1}: viewers show nothing",
+                        )
+                    )
                 elif one.kind == "text" and not layout(one, widget, str(value)).fits:
-                    found.append(("warning", "field", where, f"its text of {len(str(value))} characters does not fit on page {page + 1}"))
+                    found.append(
+                        (
+                            "warning",
+                            "field",
+                            where,
+                            f"its text of {len(str(value))} characters does not fit on page {page + 1}",
+                        )
+                    )
     return found

@@ -35,7 +35,11 @@ def main() -> int:
 
 def overview(path: Path, password: str = "") -> dict[str, Any]:
     reader = read(path, password)
-    sizes = Counter(f"{float(page.mediabox.width):.0f} x {float(page.mediabox.height):.0f} pt" + (f", turned {page.rotation}" if page.rotation else "") for page in reader.pages)
+    sizes = Counter(
+        f"{float(page.mediabox.width):.0f} x {float(page.mediabox.height):.0f} pt"
+        + (f", turned {page.rotation}" if page.rotation else "")
+        for page in reader.pages
+    )
     letters, pictures = [], []
     for page in islice(reader.pages, MOST_LOOKED_AT):
         try:
@@ -69,7 +73,9 @@ def overview(path: Path, password: str = "") -> dict[str, Any]:
         "xfa": xfa,
         "attachments": list(islice(reader.attachments, 50)),
         "outline": outline,
-        "hint": "scanned pages have no text, and this image has no text recognition: look at them (render.py)" if scanned else "",
+        "hint": "scanned pages have no text, and this image has no text recognition: look at them (render.py)"
+        if scanned
+        else "",
     }
 
 

@@ -44,9 +44,9 @@ from reportlab.platypus import (
     TableStyle,
 )
 from reportlab.platypus.tableofcontents import TableOfContents
-from reportlab.platypus.tables import CellStyle1
+from reportlab.platypus.tables import CellStyle
 
-CellStyle1.fontname = "Sans"  # Tables name their font even where all cells are paragraphs.
+CellStyle.fontname = "Sans"  # Tables name their font even where all cells are paragraphs.
 
 INK, GREY, LINE = colors.HexColor("#222222"), colors.HexColor("#667085"), colors.HexColor("#D0D5DD")
 
@@ -116,7 +116,9 @@ class Report:
             "small": ParagraphStyle("small", base, fontSize=8.5, leading=11.5, textColor=GREY),
             "cell": ParagraphStyle("cell", base, fontSize=9, leading=12, spaceAfter=0),
             "number": ParagraphStyle("number", base, fontSize=9, leading=12, spaceAfter=0, alignment=TA_RIGHT),
-            "title": ParagraphStyle("title", base, fontName=f"{font}-Bold", fontSize=26, leading=32, textColor=self.accent),
+            "title": ParagraphStyle(
+                "title", base, fontName=f"{font}-Bold", fontSize=26, leading=32, textColor=self.accent
+            ),
             "lead": ParagraphStyle("lead", base, fontSize=13, leading=18, textColor=GREY, spaceAfter=14),
         }
         for level, points in enumerate((17, 13, 11), 1):
@@ -141,7 +143,8 @@ class Report:
         self.listed = True
         contents = TableOfContents(dotsMinLevel=0)
         contents.levelStyles = [
-            ParagraphStyle(f"toc{level}", self.styles["body"], leftIndent=level * 14, spaceAfter=2) for level in range(3)
+            ParagraphStyle(f"toc{level}", self.styles["body"], leftIndent=level * 14, spaceAfter=2)
+            for level in range(3)
         ]
         self.story += [self._text(heading, "h1"), contents, PageBreak()]
 
@@ -172,13 +175,33 @@ class Report:
 
     def figures(self, figures: Sequence[tuple[str, str, str]]) -> None:
         """Key figures side by side: label, figure, remark."""
-        big = ParagraphStyle("big", self.styles["body"], fontName=f"{self.font}-Bold", fontSize=18, leading=23, textColor=self.accent, spaceAfter=0)
+        big = ParagraphStyle(
+            "big",
+            self.styles["body"],
+            fontName=f"{self.font}-Bold",
+            fontSize=18,
+            leading=23,
+            textColor=self.accent,
+            spaceAfter=0,
+        )
         cells = [
-            [self._text(label, "small"), Paragraph(markup(figure, self.font), big), self._text(remark or "&nbsp;", "small")]
+            [
+                self._text(label, "small"),
+                Paragraph(markup(figure, self.font), big),
+                self._text(remark or "&nbsp;", "small"),
+            ]
             for label, figure, remark in figures
         ]
         table = Table([cells], colWidths=[self.width / len(cells)] * len(cells))
-        table.setStyle(TableStyle([("LINEABOVE", (0, 0), (-1, 0), 1.5, self.accent), ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, -1), 0)]))
+        table.setStyle(
+            TableStyle(
+                [
+                    ("LINEABOVE", (0, 0), (-1, 0), 1.5, self.accent),
+                    ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                    ("LEFTPADDING", (0, 0), (0, -1), 0),
+                ]
+            )
+        )
         self.story += [table, Spacer(1, 8)]
 
     def table(
@@ -194,8 +217,14 @@ class Report:
         if not rows:
             raise ValueError("a table needs a row of headings")
         formats = formats or [None] * len(rows[0])
-        texts = [[_shown(value, form if at else None) for value, form in zip(row, formats, strict=True)] for at, row in enumerate(rows)]
-        numeric = [all(isinstance(row[column], int | float) or row[column] in ("", None) for row in rows[1:]) for column in range(len(rows[0]))]
+        texts = [
+            [_shown(value, form if at else None) for value, form in zip(row, formats, strict=True)]
+            for at, row in enumerate(rows)
+        ]
+        numeric = [
+            all(isinstance(row[column], int | float) or row[column] in ("", None) for row in rows[1:])
+            for column in range(len(rows[0]))
+        ]
         parts = widths or self._natural(texts)
         scale = self.width / sum(parts)
         cells: list[list[Any]] = []
@@ -210,7 +239,8 @@ class Report:
         style: list[tuple[Any, ...]] = [
             ("BACKGROUND", (0, 0), (-1, 0), self.accent), ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
             ("LINEBELOW", (0, 1), (-1, -1), 0.4, LINE), ("TOPPADDING", (0, 0), (-1, -1), 4),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 4), ("ROWBACKGROUNDS", (0, 1), (-1, -1), [colors.white, colors.HexColor("#F7F9FC")]),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 4),
+            ("ROWBACKGROUNDS", (0, 1), (-1, -1), [colors.white, colors.HexColor("#F7F9FC")]),
         ]  # fmt: skip
         if total:
             style += [("LINEABOVE", (0, -1), (-1, -1), 1, self.accent), ("BACKGROUND", (0, -1), (-1, -1), colors.white)]
@@ -223,7 +253,9 @@ class Report:
         sizes = []
         for column in zip(*texts, strict=True):
             longest = max((width(text, 9, self.font) for text in column[:500]), default=0)
-            word = max((width(part, 9.5, f"{self.font}-Bold") for text in column[:500] for part in text.split()), default=0)
+            word = max(
+                (width(part, 9.5, f"{self.font}-Bold") for text in column[:500] for part in text.split()), default=0
+            )
             sizes.append((max(word, 12) + 14, max(longest, 12) + 14))
         least, wished = sum(low for low, _ in sizes), sum(high for _, high in sizes)
         if wished <= self.width or least >= self.width:

@@ -69,7 +69,9 @@ def _sheet(sheet: Any, rows: int, columns: int, large: bool) -> dict[str, Any]:
         "columns": sheet.max_column,
         "looked_at_rows": len(seen),
         "kinds": described,
-        "first_rows": [[cell.value if cell.value is None else _short(cell.value) for cell in row] for row in seen[:rows]],
+        "first_rows": [
+            [cell.value if cell.value is None else _short(cell.value) for cell in row] for row in seen[:rows]
+        ],
     }
     if not large:
         found |= {
@@ -109,7 +111,10 @@ def _print(report: dict[str, Any]) -> None:
         print(f"\n== {sheet.pop('title')}: {sheet.pop('rows', '?')} rows x {sheet.pop('columns', '?')} columns")
         first = sheet.pop("first_rows", [])
         kinds = sheet.pop("kinds", {})
-        print("  ", "; ".join(f"{key} {value}" for key, value in sheet.items() if value not in (None, 0, [], {}, "visible")))
+        print(
+            "  ",
+            "; ".join(f"{key} {value}" for key, value in sheet.items() if value not in (None, 0, [], {}, "visible")),
+        )
         for letter, counts in kinds.items():
             print(f"   {letter}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
         for at, row in enumerate(first, 1):

@@ -40,7 +40,9 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, help="write here instead of into the file itself")
     parser.add_argument("--engine", choices=("auto", "libreoffice", "python"), default="auto")
     parser.add_argument(
-        "--add-prefixes", action="store_true", help="also write functions newer than Excel 2007 as files want them (_xlfn.)"
+        "--add-prefixes",
+        action="store_true",
+        help="also write functions newer than Excel 2007 as files want them (_xlfn.)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args()
@@ -169,7 +171,9 @@ def _xml(content: bytes) -> Any:
     return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
 
 
-def _write(source: Path, target: Path, results: dict[Place, Scalar], forget: bool = False, prefixes: bool = False) -> None:
+def _write(
+    source: Path, target: Path, results: dict[Place, Scalar], forget: bool = False, prefixes: bool = False
+) -> None:
     by_sheet: dict[str, dict[tuple[int, int], Scalar]] = {}
     for (sheet, row, column), value in results.items():
         by_sheet.setdefault(sheet, {})[row, column] = value

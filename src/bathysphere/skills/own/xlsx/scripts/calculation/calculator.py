@@ -160,7 +160,9 @@ class Calculator:
                 if place in self.results:
                     line.append(self.results[place])
                 elif place in self.unsupported:
-                    raise Unsupported(f"{sheet}!{_letters(column)}{row}, which has no value: {self.unsupported[place]}"[:200])
+                    raise Unsupported(
+                        f"{sheet}!{_letters(column)}{row}, which has no value: {self.unsupported[place]}"[:200]
+                    )
                 elif place in self.formulas:
                     needed.append(place)
                 elif place in self.spread:

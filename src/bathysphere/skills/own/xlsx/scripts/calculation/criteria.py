@@ -101,8 +101,6 @@ def _equal(operand: Scalar) -> Callable[[Scalar], bool]:
                 value = number(value)
             except (Failed, Unsupported):
                 return False
-        return (
-            isinstance(value, int | float) and not isinstance(value, bool) and compare(value, operand) == 0
-        )
+        return isinstance(value, int | float) and not isinstance(value, bool) and compare(value, operand) == 0
 
     return numeric

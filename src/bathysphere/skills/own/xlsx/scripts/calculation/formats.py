@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
 from .values import EARLIEST, Failed, Scalar, Unsupported, date_of, number, text
 
-_MONTHS = "January February March April May June July August September October November December".split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-_NUMERIC = re.compile(r'(?P<before>[^#0.,%]*)(?P<whole>[#0,]*[#0])(?:\.(?P<part>0*)(?P<perhaps>#*))?(?P<after>[^#0.,]*)')
+_MONTHS, _DAYS = calendar.month_name[1:], list(calendar.day_name)
+_NUMERIC = re.compile(
+    r"(?P<before>[^#0.,%]*)(?P<whole>[#0,]*[#0])(?:\.(?P<part>0*)(?P<perhaps>#*))?(?P<after>[^#0.,]*)"
+)
 _DATED = re.compile(r'yyyy|yy|mmmm|mmm|mm|m|dddd|ddd|dd|d|hh|h|ss|s|AM/PM|"[^"]*"|\\.|[-/:., ]', re.IGNORECASE)
 
 
@@ -43,7 +45,9 @@ def _section(amount: float, pattern: str) -> str:
 
 def _literal(part: str) -> str:
     shown = re.sub(r'"([^"]*)"|\\(.)', lambda match: match[1] if match[1] is not None else match[2], part)
-    if re.search(r"[^-\s$€£¥()+:/%\w]", shown) or (shown and re.search(r'[A-Za-z_*?]', re.sub(r'"[^"]*"|\\.', "", part))):
+    if re.search(r"[^-\s$€£¥()+:/%\w]", shown) or (
+        shown and re.search(r"[A-Za-z_*?]", re.sub(r'"[^"]*"|\\.', "", part))
+    ):
         raise Unsupported(f"the format {part!r}")
     return shown
 

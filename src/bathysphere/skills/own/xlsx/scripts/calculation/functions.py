@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import itertools
 import math
 import re
 import statistics
@@ -310,14 +311,14 @@ function("LOWER", "s")(lambda value: text(value).lower())
 function("PROPER", "s")(lambda value: re.sub(r"[^\W\d_]+", lambda word: word[0].capitalize(), text(value)))
 function("TRIM", "s")(lambda value: re.sub(" +", " ", text(value)).strip(" "))
 function("EXACT", "ss")(lambda left, right: text(left) == text(right))
-function("VALUE", "s")(lambda value: number(value))
+function("VALUE", "s")(number)
 function("TEXT", "ss")(lambda value, pattern: formatted(value, text(pattern)))
 function("CONCATENATE", "(s)")(lambda *parts: "".join(map(text, parts)))
 function("CHAR", "s")(lambda value: chr(_count(value, 1)) if _count(value) < 128 else _unsupported("CHAR above 127"))
 function("REPLACE", "ssss")(
-    lambda value, at, length, new: text(value)[: _count(at, 1) - 1]
-    + text(new)
-    + text(value)[_count(at, 1) - 1 + _count(length) :]
+    lambda value, at, length, new: (
+        text(value)[: _count(at, 1) - 1] + text(new) + text(value)[_count(at, 1) - 1 + _count(length) :]
+    )
 )
 
 
@@ -481,7 +482,7 @@ def npv(rate: Scalar, *flows: Value) -> Value:
 def irr(flows: Value, guess: Scalar = 0.1) -> Value:
     amounts = list(numbers((flows,)))
     signs = [amount > 0 for amount in amounts if amount]
-    if sum(a != b for a, b in zip(signs, signs[1:], strict=False)) != 1:
+    if sum(a != b for a, b in itertools.pairwise(signs)) != 1:
         raise Unsupported("IRR of flows that change their sign not exactly once")
 
     def worth(rate: float) -> float:

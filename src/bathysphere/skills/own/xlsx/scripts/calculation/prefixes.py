@@ -17,7 +17,9 @@ SORTBY TAKE TEXTAFTER TEXTBEFORE TEXTSPLIT TOCOL TOROW UNIQUE VSTACK WRAPCOLS WR
 # Two that stand without one all the same.
 NEWER = frozenset(_NEWER.split()) - {"NETWORKDAYS.INTL", "WORKDAY.INTL"}
 SHEETS = frozenset({"FILTER", "SORT"})
-SPILLING = SHEETS | frozenset("UNIQUE SORTBY SEQUENCE RANDARRAY TEXTSPLIT VSTACK HSTACK TOCOL TOROW TAKE DROP".split())
+SPILLING = SHEETS | {
+    "UNIQUE", "SORTBY", "SEQUENCE", "RANDARRAY", "TEXTSPLIT", "VSTACK", "HSTACK", "TOCOL", "TOROW", "TAKE", "DROP",
+}  # fmt: skip
 
 _PIECES = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|(?<![\w.])([A-Za-z][A-Za-z0-9.]*)(?=\()""")
 

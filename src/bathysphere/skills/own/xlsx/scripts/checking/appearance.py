@@ -66,7 +66,9 @@ def _cell(cell: Any, place: Place, known: dict[Place, Scalar], heading: str, fin
             findings.warning("date", named(place), f"{value} under {heading[:30]!r}: a date without a date format?")
     elif isinstance(value, str) and cell.data_type != "f":
         if _TEXT_DATE.fullmatch(value.strip()):
-            findings.warning("text-date", named(place), f"the date {value.strip()} is text: it cannot be sorted or counted with")
+            findings.warning(
+                "text-date", named(place), f"the date {value.strip()} is text: it cannot be sorted or counted with"
+            )
         elif _TEXT_NUMBER.fullmatch(value.strip()) and not _CODES.search(heading) and not value.startswith("0"):
             findings.warning("text-number", named(place), f"the number {value.strip()[:30]} is text: sums pass over it")
 
@@ -89,7 +91,7 @@ def _width(
     sheet: Any, cell: Any, place: Place, known: dict[Place, Scalar], widths: dict[int, float], findings: Findings
 ) -> None:
     column = place[2]
-    width = widths.get(column, sheet.sheet_format.baseColWidth and sheet.sheet_format.defaultColWidth or NARROWEST)
+    width = widths.get(column, (sheet.sheet_format.baseColWidth and sheet.sheet_format.defaultColWidth) or NARROWEST)
     if width == 0:
         return
     value = known.get(place) if cell.data_type == "f" else stored(cell.value)
@@ -105,11 +107,19 @@ def _width(
     if not isinstance(value, str):
         # Digits are as wide as the column's unit; a little room is lost at the edges.
         if needed > width + 0.3:
-            findings.warning("narrow", named(place), f"{shown!r} needs a width of {needed + 1:.0f}, column {letter} has {width:.1f}: shows ####")
+            findings.warning(
+                "narrow",
+                named(place),
+                f"{shown!r} needs a width of {needed + 1:.0f}, column {letter} has {width:.1f}: shows ####",
+            )
         return
     following = sheet._cells.get((place[1], column + 1))
     if cell.alignment.wrap_text or cell.alignment.shrink_to_fit or following is None or following.value is None:
         return
     longest = max((len(line) for line in shown.splitlines()), default=0) * size * 0.92
     if longest > width + 1:
-        findings.warning("cut-off", named(place), f"text of {len(shown)} characters is cut off in column {letter} (width {width:.1f})")
+        findings.warning(
+            "cut-off",
+            named(place),
+            f"text of {len(shown)} characters is cut off in column {letter} (width {width:.1f})",
+        )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from calculation.calculator import Calculator, Place
-from calculation.grammar import Node, parse, tokens
+from calculation.grammar import Node, column_number, parse, tokens
 from calculation.prefixes import lacking, spilling
 from calculation.values import ERRORS, Error, Scalar, Unsupported, stored
 from openpyxl.utils import get_column_letter
@@ -107,7 +107,11 @@ def _references(
                 continue
             row1, column1, row2, column2 = node[2:]
             if (row1, column1) == (row2, column2):
-                if (sheet, row1, column1) not in known and (sheet, row1, column1) not in calculator.formulas and not careful:
+                if (
+                    (sheet, row1, column1) not in known
+                    and (sheet, row1, column1) not in calculator.formulas
+                    and not careful
+                ):
                     findings.warning("empty", named(place), f"refers to the empty cell {_name(sheet, place, node)}")
             elif not _filled(sheet, node[2:], calculator, known):
                 findings.warning("empty", named(place), f"refers to empty cells only: {_name(sheet, place, node)}")
@@ -118,7 +122,9 @@ def _references(
                 sheet = calculator.sheets.get((side[1] or place[0]).lower(), "")
                 value = known.get((sheet, side[2], side[3]))
                 if isinstance(value, str) and value != "":
-                    findings.warning("text", named(place), f"calculates with the text {value[:30]!r} in {_name(sheet, place, side)}")
+                    findings.warning(
+                        "text", named(place), f"calculates with the text {value[:30]!r} in {_name(sheet, place, side)}"
+                    )
 
 
 def _name(sheet: str, place: Place, node: Node) -> str:
@@ -165,14 +171,13 @@ def _relative(formula: str, place: Place) -> str:
         return formula
     for which, text in found:
         if which in ("cell", "range"):
-            text = re.sub(r"(\$?)([A-Za-z]{0,3})(\$?)(\d*)", lambda part: _distance(part, place), text)
-        parts.append(text)
+            parts.append(re.sub(r"(\$?)([A-Za-z]{0,3})(\$?)(\d*)", lambda part: _distance(part, place), text))
+        else:
+            parts.append(text)
     return " ".join(parts)
 
 
 def _distance(part: re.Match[str], place: Place) -> str:
-    from calculation.grammar import column_number
-
     if not part[0]:
         return ""
     column = "" if not part[2] else f"C{part[2]}" if part[1] else f"C[{column_number(part[2]) - place[2]}]"
@@ -184,8 +189,8 @@ def _neighbours(calculator: Calculator, findings: Findings) -> None:
     patterns = {place: _relative(formula, place) for place, formula in calculator.formulas.items()}
 
     def pattern(place: Place) -> str | None:
-        if place in patterns:
-            return patterns[place]
+        if place in patterns or place in calculator.spread:
+            return patterns.get(place)
         value = calculator.stored[place[0]].get(place[1:])
         return "a number" if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -202,7 +207,11 @@ def _neighbours(calculator: Calculator, findings: Findings) -> None:
             if own not in (patterns.get(before), patterns.get(last)):
                 continue  # Two alike around a third are no row of equals yet.
             seen.add(middle)
-            what = "a number among formulas" if odd == "a number" else f"unlike the formulas around it: ={calculator.formulas[middle][:60]}"
+            what = (
+                "a number among formulas"
+                if odd == "a number"
+                else f"unlike the formulas around it: ={calculator.formulas[middle][:60]}"
+            )
             findings.warning("unlike", named(middle), what)
 
 
