@@ -25,6 +25,7 @@ from bathysphere.containers.host import (
     HostStatus,
     OutputChunk,
     OutputFile,
+    SkillFolder,
     ToolAnswer,
     Viewed,
 )
@@ -174,6 +175,9 @@ class TableHost:
 
     async def write_path(self, container_id: str, path: str, content: Any) -> int:
         return 0
+
+    async def set_skills(self, container_id: str, skills: Sequence[SkillFolder]) -> bool:
+        return True
 
     async def fork(self, container_id: str, new_id: str) -> None:
         pass

@@ -18,6 +18,8 @@ from bathysphere.api import (
     messages,
     models,
     openapi,
+    skill_versions,
+    skills,
 )
 from bathysphere.api.body_encoding import BodyEncoding
 from bathysphere.api.body_limit import BodyLimit
@@ -28,7 +30,8 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
-    It answers the Messages, Message Batches, Models, Files and Containers APIs, and ``GET /health`` without a key.
+    It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` without
+    a key.
     """
 
     @asynccontextmanager
@@ -46,7 +49,19 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     # Looked through in this order for each request; where a model answers, the time for that is nothing.
-    for part in (container_run, containers, container_files, files, messages, batches, count_tokens, models, openapi):
+    for part in (
+        container_run,
+        containers,
+        container_files,
+        files,
+        skills,
+        skill_versions,
+        messages,
+        batches,
+        count_tokens,
+        models,
+        openapi,
+    ):
         app.include_router(part.router)
     app.add_api_route("/health", _health, methods=["GET"])
     # The one that is added last comes first: what is received is bounded, and what it is inflated to.
@@ -54,7 +69,7 @@ def create_app(services: Services) -> FastAPI:
         app.add_middleware(
             bound,
             limit_bytes=services.settings.limits.request_bytes,
-            streamed=f"/v1/files|{batches.PREFIX}|{container_files.STREAMED}",
+            streamed=f"/v1/files|{batches.PREFIX}|{container_files.STREAMED}|{skills.STREAMED}",
         )
     install(app)
     return app

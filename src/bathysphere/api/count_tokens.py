@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from bathysphere.api.acting import Acting
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.disconnecting import unless_gone
+from bathysphere.api.named_skills import named_skills
 from bathysphere.api.services import Serving
 from bathysphere.api.turns import forwarded, lost_upload
 from bathysphere.containers.container import Container
@@ -35,6 +36,8 @@ async def count_tokens(request: Request, body: CountTokensRequest, serving: Serv
     checked = check(body)
     model, choice = serving.models.choose(body.model)
     check_support(body.model, choice, checked)
+    headers = forwarded(request.headers)
+    named = await named_skills(serving.database, acting.workspace_id, body, headers)
     turn = Turn(
         body,
         checked,
@@ -42,7 +45,8 @@ async def count_tokens(request: Request, body: CountTokensRequest, serving: Serv
         _no_container,
         serving.settings,
         filenames=await _filenames(serving, acting.workspace_id, body),
-        headers=forwarded(request.headers),
+        headers=headers,
+        skills=named.shown if named is not None else (),
     )
     counted = await unless_gone(request, turn.count_tokens())
     if body.context_management is None:

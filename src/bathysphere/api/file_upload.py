@@ -13,8 +13,9 @@ from bathysphere.api.multipart import MalformedMultipart, PartBegin, PartData, P
 from bathysphere.api.services import Storage
 from bathysphere.store import files
 from bathysphere.store.blobs import BlobStoreFull, BlobWriter
-from bathysphere.store.files import File, StorageQuotaExceeded
+from bathysphere.store.files import File
 from bathysphere.store.keys import Identity
+from bathysphere.store.quota import StorageQuotaExceeded, free_bytes
 from bathysphere.wire.errors import InvalidRequest, ServerError, TooLarge
 from bathysphere.wire.files import EXPIRES_IN_SECONDS, chosen_mime_type, filename_fault, unnamed
 
@@ -31,7 +32,7 @@ async def receive_upload(request: Request, caller: Identity, storing: Storage) -
     """
     limits = storing.settings.limits
     _check_announced(request.headers.get("content-length"), limits.file_bytes)
-    room = await files.free_bytes(storing.database, caller.workspace_id, limits.storage_bytes)
+    room = await free_bytes(storing.database, caller.workspace_id, limits.storage_bytes)
     try:
         async with storing.blobs.writer() as writer:
             form = _Form(writer, limits.file_bytes, room)

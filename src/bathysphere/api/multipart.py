@@ -22,7 +22,8 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 _HEADER_BYTES: Final = 8 * 1024
 _HEADER_COUNT: Final = 16
-_PARTS: Final = 64
+PARTS: Final = 64
+"""How many a body may have, where nothing else is said."""
 # RFC 2046 5.1.1
 _BOUNDARY_CHARACTERS: Final = 70
 _PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary"})
@@ -56,12 +57,12 @@ class PartEnd:
 Event = PartBegin | PartData | PartEnd
 
 
-async def events(content_type: str | None, body: AsyncIterable[bytes]) -> AsyncIterator[Event]:
-    """The parts of a body. Ends only when the body was complete.
+async def events(content_type: str | None, body: AsyncIterable[bytes], parts: int = PARTS) -> AsyncIterator[Event]:
+    """The parts of a body, of which there may be ``parts``. Ends only when the body was complete.
 
     Raises MalformedMultipart, and whatever reading the body raises.
     """
-    parser = _Parser(boundary(content_type))
+    parser = _Parser(boundary(content_type), parts)
     async for chunk in body:
         for event in parser.feed(chunk):
             yield event
@@ -86,7 +87,8 @@ def boundary(content_type: str | None) -> bytes:
 class _Parser:
     """Collects what the parser calls back with, for one chunk at a time."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, parts: int) -> None:
+        self._most_parts = parts
         self._events: list[Event] = []
         self._headers: dict[str, bytes] = {}
         self._name = b""
@@ -123,8 +125,8 @@ class _Parser:
 
     def _part_begin(self) -> None:
         self._parts += 1
-        if self._parts > _PARTS:
-            raise MalformedMultipart(f"more than {_PARTS} parts")
+        if self._parts > self._most_parts:
+            raise MalformedMultipart(f"more than {self._most_parts} parts")
         self._headers = {}
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:

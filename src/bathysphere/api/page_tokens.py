@@ -1,4 +1,4 @@
-"""Tokens that say where the next page of a list begins, for lists in the order of creation, newest first."""
+"""Tokens that say where the next page of a list begins, for lists in the order of creation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bathysphere.store.timestamps import from_microseconds, to_microseconds
 from bathysphere.wire.errors import InvalidRequest
 
 _PAGE: Final = "page_"
-_TEXT: Final = re.compile(r"([0-9]{1,18}):([a-z]+_[A-Za-z0-9_-]{1,120})", re.ASCII)
+_TEXT: Final = re.compile(r"([0-9]{1,18}):([A-Za-z0-9_-]{1,128})", re.ASCII)
 
 
 def token(created_at: datetime, item_id: str) -> str:

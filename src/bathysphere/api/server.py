@@ -17,9 +17,11 @@ import uvloop
 
 from bathysphere.api.app import create_app
 from bathysphere.api.batch_workers import BatchWorkers
+from bathysphere.api.own_skills import BROUGHT_ALONG, load_own
 from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.retries import Retries
 from bathysphere.api.services import Services
+from bathysphere.api.skill_upload import bounds_of
 from bathysphere.containers import lifecycle
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.host import HostError
@@ -65,6 +67,7 @@ async def open_services(
         database = await Database.open(store)
         stack.push_async_callback(database.close)
         blobs = await LocalBlobs.open_folder(store / "blobs", settings.limits.reserve_bytes)
+        await load_own(database, blobs, BROUGHT_ALONG, bounds_of(settings.limits))
         sweeping = asyncio.create_task(_hourly("expired and abandoned files", lambda: sweep(database, blobs)))
         stack.push_async_callback(_end, sweeping)
         host = LocalHost(data, settings, image.root, Definition.load().environment, spawn)

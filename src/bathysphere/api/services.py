@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
+import anyio
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
@@ -28,6 +29,8 @@ class Storage:
     blobs: Blobs
     batches_waiting: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
     """Set when a batch has come in."""
+    skill_checks: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4), kw_only=True)
+    """How many skills are unpacked and checked at a time: each may take a hundred megabytes meanwhile."""
 
 
 @dataclass(slots=True)

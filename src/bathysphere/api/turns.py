@@ -9,18 +9,21 @@ from typing import Final
 
 from starlette.datastructures import Headers
 
+from bathysphere.api.named_skills import NamedSkills, named_skills
 from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.services import Services
 from bathysphere.containers.container import Container
 from bathysphere.containers.containers import upload_failed
 from bathysphere.containers.host import HostError
 from bathysphere.containers.recording import Actor
+from bathysphere.containers.skills import skills_failed
 from bathysphere.models.base import Model
 from bathysphere.settings import Settings
 from bathysphere.store import files
 from bathysphere.turn.checks import Checked, check, without_container
 from bathysphere.turn.loop import Turn
 from bathysphere.turn.model_support import check_support
+from bathysphere.turn.skills import TurnSkill, container_wire
 from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest, NotFound
 from bathysphere.wire.events import StreamEvent, names_container
@@ -79,7 +82,8 @@ class TurnWork:
         # What is remembered of the turn must not keep its request, which may be large.
         self._given = None
         with self._rate_limits.turn(self._actor) as slot:
-            opened = self._opened = await _Opened.prepare(self._serving, self._actor, body, checked)
+            named = await named_skills(self._serving.database, self._actor.workspace_id, body, headers)
+            opened = self._opened = await _Opened.prepare(self._serving, self._actor, body, checked, named)
 
             async def open_container() -> Container:
                 slot.use(opened.container_id)
@@ -95,6 +99,7 @@ class TurnWork:
                 filenames=opened.filenames,
                 headers=headers,
                 container_used=opened.used(),
+                skills=opened.skills,
             )
             async with aclosing(opened.watch(turn.events())) as events:
                 async for event in events:
@@ -115,12 +120,15 @@ class _Opened:
         self._container = container
         self._made: Container | None = None
         self.filenames: dict[str, str] = {}
+        self.skills: tuple[TurnSkill, ...] = ()
 
     @classmethod
-    async def prepare(cls, serving: Services, actor: Actor, body: MessagesRequest, checked: Checked) -> _Opened:
-        """Find the named container and bring the uploads into it.
+    async def prepare(
+        cls, serving: Services, actor: Actor, body: MessagesRequest, checked: Checked, named: NamedSkills | None
+    ) -> _Opened:
+        """Find the named container and bring the uploads and the skills into it.
 
-        Raises ApiError when the container or a file can't be had: the turn has not begun then.
+        Raises ApiError when the container, a file or a skill can't be had: the turn has not begun then.
         """
         wanted = body.container.id if body.container is not None else None
         try:
@@ -130,13 +138,17 @@ class _Opened:
         opened = cls(serving, actor, container)
         opened.filenames = await serving.containers.filenames(wanted)
         missing = await _missing_uploads(serving, actor.workspace_id, body, set(opened.filenames))
-        if missing:
-            try:
+        try:
+            if missing:
                 await serving.containers.place(await opened.open_for_upload(missing[0].filename), missing)
-            except BaseException:
-                await opened.discard()
-                raise
-            opened.filenames |= {file.id: file.filename for file in missing}
+                opened.filenames |= {file.id: file.filename for file in missing}
+            # Without the tool nothing could read them, and nothing changes in a container.
+            if named is not None and checked.version is not None and (named.shown or wanted is not None):
+                opened.skills = named.shown
+                await serving.containers.set_skills(await opened.open_for_skills(), named.versions)
+        except BaseException:
+            await opened.discard()
+            raise
         return opened
 
     async def watch(self, events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[StreamEvent, None]:
@@ -172,6 +184,13 @@ class _Opened:
         except HostError as error:
             raise upload_failed(filename, error) from error
 
+    async def open_for_skills(self) -> Container:
+        """The same."""
+        try:
+            return await self.open()
+        except HostError as error:
+            raise skills_failed(error) from error
+
     @property
     def container_id(self) -> str | None:
         """The container's id; None when there is none yet."""
@@ -181,7 +200,7 @@ class _Opened:
         """What the answer says about the container; None when there is none yet."""
         if self._container is None:
             return None
-        return WireContainer(id=self._container.id, expires_at=self._container.expires_at)
+        return container_wire(self._container, self.skills)
 
 
 def _uploads(body: MessagesRequest) -> Iterator[tuple[int, int, str]]:

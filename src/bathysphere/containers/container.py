@@ -22,6 +22,7 @@ from bathysphere.containers.host import (
     LeftOutFile,
     OutputChunk,
     OutputFile,
+    SkillFolder,
     ToolAnswer,
 )
 from bathysphere.containers.recording import OpenCall, Recorder
@@ -244,6 +245,12 @@ class Container:
             call.files.append(ProducedFile(upload.id, upload.filename, upload.size_bytes))
             await self._host.place(self.id, upload.filename, upload.size_bytes, content)
             call.written_bytes = upload.size_bytes
+
+    async def set_skills(self, skills: Sequence[SkillFolder]) -> None:
+        """Have exactly these at ``/skills``. Raises as ``Host.set_skills``. To have them already is no call."""
+        names = " ".join(sorted(f"{skill.name}@{skill.digest[:16]}" for skill in skills))
+        with self._recorder.call("skills", names) as call:
+            call.idle = not await self._host.set_skills(self.id, skills)
 
     async def download(self, path: str) -> AsyncGenerator[int | bytes, None]:
         """A regular file: its size in bytes, then exactly as many. Raises as ``Host.read_path``."""

@@ -14,11 +14,15 @@ from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, T
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.paused_cells import StoredPausedCells
 from bathysphere.containers.recording import Actor, Recorder, Records
+from bathysphere.containers.skills import folder_of, skills_failed
 from bathysphere.settings import Settings
+from bathysphere.skills.archive import ArchiveDamaged
 from bathysphere.store import audit, files, workspaces
 from bathysphere.store import containers as rows
 from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
+from bathysphere.store.quota import StorageQuotaExceeded
+from bathysphere.store.skills import SkillVersion
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
 from bathysphere.wire.ids import new_id
 from bathysphere.wire.message import timestamp
@@ -183,7 +187,7 @@ class Containers:
                     content=content,
                     limits=self._settings.limits,
                 )
-            except (files.StorageQuotaExceeded, BlobStoreFull, DatabaseFull) as error:
+            except (StorageQuotaExceeded, BlobStoreFull, DatabaseFull) as error:
                 raise InvalidRequest("the storage for files is full", error_code="storage_quota_exceeded") from error
             except files.FileTooLarge as error:
                 raise InvalidRequest("it is larger than a file may be") from error
@@ -213,6 +217,14 @@ class Containers:
                 _log.warning("%s: %s could not be placed: %s", container.id, file.id, error)
                 raise upload_failed(file.filename, error) from error
             await rows.record_placed(self._database, container.id, {file.id: file.filename})
+
+    async def set_skills(self, container: Container, versions: Iterable[SkillVersion]) -> None:
+        """Have exactly these skills at ``/skills``, read-only (WIRE g). Raises ApiError; it has what it had then."""
+        try:
+            await container.set_skills([folder_of(version, self._blobs) for version in versions])
+        except (HostError, BlobError, ArchiveDamaged, ValueError) as error:
+            _log.warning("%s: its skills could not be set: %s", container.id, error)
+            raise skills_failed(error) from error
 
     async def _blob(self, file: files.File) -> AsyncGenerator[bytes, None]:
         assert file.blob_key is not None, "expired files have been refused"

@@ -39,6 +39,8 @@ from bathysphere.host.contract import (
     PathRefused,
     Replaced,
     SandboxFailed,
+    SkillEntry,
+    SkillFolder,
     ToolAnswer,
     ToolCall,
     ToolFunction,
@@ -74,6 +76,8 @@ __all__ = [
     "PathRefused",
     "Replaced",
     "SandboxFailed",
+    "SkillEntry",
+    "SkillFolder",
     "TooManySandboxes",
     "ToolAnswer",
     "ToolCall",
@@ -150,6 +154,15 @@ class Host(Protocol):
         ``path`` is read as the editor's, and directories that are missing are made. A file that is there keeps its
         mode. When ``content`` raises, nothing is written. Raises PathRefused, DiskFull, UnknownContainer,
         SandboxFailed, TooManySandboxes.
+        """
+
+    async def set_skills(self, container_id: str, skills: Sequence[SkillFolder]) -> bool:
+        """Have the container show exactly these at ``/skills``, read-only; whether that changed anything.
+
+        At most 20, with different names. Their ``content`` is read only for those that the container does not have.
+        Running programs see the change at once; a skill is seen whole or not at all, and stays with the disk. When it
+        fails, those that were shown before are. Raises DiskFull, UnknownContainer, SandboxFailed, TooManySandboxes,
+        ValueError for a skill that is too large or not as announced, and what ``content`` raises.
         """
 
     async def fork(self, container_id: str, new_id: str) -> None:

@@ -33,6 +33,7 @@ from bathysphere.containers.host import (
     OutputChunk,
     OutputFile,
     PathRefused,
+    SkillFolder,
     ToolAnswer,
     ToolCall,
 )
@@ -308,6 +309,21 @@ class LocalHost:
             pass
         return answer
 
+    async def set_skills(self, container_id: str, skills: Sequence[SkillFolder]) -> bool:
+        """See Host."""
+        wanted = json.dumps([{"name": skill.name, "digest": skill.digest} for skill in skills]).encode()
+        known = {skill.name: skill for skill in skills}
+        changed = False
+        async with self._request({"op": "set_skills", "container": container_id}, wanted) as connection:
+            async for answer, payload in self._answers(connection):
+                if answer["type"] == "missing":
+                    # When it is refused, the next answer says why.
+                    with contextlib.suppress(ConnectionError):
+                        await _send_skill(connection.writer, known[answer["skill"]])
+                else:
+                    changed = bool(json.loads(payload)["changed"])
+        return changed
+
     async def fork(self, container_id: str, new_id: str) -> None:
         """See Host."""
         await self._ask({"op": "fork", "container": container_id, "new_container": new_id})
@@ -332,6 +348,18 @@ class LocalHost:
         self._connections.close()
         if stop_host:
             await self._shut_down()
+
+
+async def _send_skill(writer: asyncio.StreamWriter, skill: SkillFolder) -> None:
+    """A frame with the list of the files, then their bytes. Raises ConnectionError, ValueError and what is raised."""
+    files = json.dumps([(file.path, file.size_bytes, file.executable) for file in skill.files]).encode()
+    await write_frame(writer, {}, files)
+    size = sum(file.size_bytes for file in skill.files)
+    async with contextlib.aclosing(skill.content()) as content:
+        async for chunk in _measured(f"The skill {skill.name}", size, content):
+            view = memoryview(chunk)
+            for start in range(0, len(view), frames.CHUNK):
+                await write_frame(writer, {}, bytes(view[start : start + frames.CHUNK]))
 
 
 async def _measured(filename: str, size_bytes: int, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -125,6 +125,8 @@ class OpenCall:
     peak_memory_bytes: int | None = None
     written_bytes: int | None = None
     files: list[ProducedFile] = field(default_factory=list)
+    idle: bool = False
+    """Nothing was done, so there is nothing to record."""
 
     def refused(self, reason: str) -> None:
         """The container would not have it."""
@@ -165,28 +167,28 @@ class Recorder:
             raise
         finally:
             subject, length, digest = audit.subject_of(text, self._keep_text or action not in audit.CODE)
-            self._append(
-                Call(
-                    container_id=self._container_id,
-                    workspace_id=self._actor.workspace_id,
-                    api_key_id=self._actor.api_key_id,
-                    request_id=self._actor.request_id,
-                    started_at=began,
-                    action=action,
-                    subject=subject,
-                    subject_bytes=length,
-                    subject_sha256=digest,
-                    outcome=call.outcome,
-                    error=call.error,
-                    exit_code=call.exit_code,
-                    timed_out=call.timed_out,
-                    duration_seconds=time.monotonic() - started,
-                    cpu_seconds=call.cpu_seconds,
-                    peak_memory_bytes=call.peak_memory_bytes,
-                    written_bytes=call.written_bytes,
-                    files=tuple(call.files),
-                )
+            record = Call(
+                container_id=self._container_id,
+                workspace_id=self._actor.workspace_id,
+                api_key_id=self._actor.api_key_id,
+                request_id=self._actor.request_id,
+                started_at=began,
+                action=action,
+                subject=subject,
+                subject_bytes=length,
+                subject_sha256=digest,
+                outcome=call.outcome,
+                error=call.error,
+                exit_code=call.exit_code,
+                timed_out=call.timed_out,
+                duration_seconds=time.monotonic() - started,
+                cpu_seconds=call.cpu_seconds,
+                peak_memory_bytes=call.peak_memory_bytes,
+                written_bytes=call.written_bytes,
+                files=tuple(call.files),
             )
+            if not call.idle:
+                self._append(record)
 
 
 def _ended_by(error: BaseException) -> tuple[Outcome, str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -187,6 +188,30 @@ class CellEnded:
 
 
 CellState = CellWaits | CellEnded
+
+
+@dataclass(frozen=True, slots=True)
+class SkillEntry:
+    """A regular file of a skill. ``path`` is relative to the skill's folder, POSIX, without ``.`` and ``..``."""
+
+    path: str
+    size_bytes: int
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SkillFolder:
+    """A folder that a container is to show, read-only, at ``/skills/<name>``.
+
+    ``name`` has 1 to 64 of ``a-z``, ``0-9`` and ``-``. ``digest`` (64 hexadecimal digits) stands for what is in it:
+    the same digest, the same files. ``content`` gives the bytes of the files, one after the other; it is only called
+    when the container does not have them, and may raise anything.
+    """
+
+    name: str
+    digest: str
+    files: tuple[SkillEntry, ...]
+    content: Callable[[], AsyncGenerator[bytes, None]]
 
 
 class EditorCommand(BaseModel):

@@ -25,7 +25,9 @@ from bathysphere.host.contract import (
     TooManySandboxes,
     UnknownContainer,
 )
+from bathysphere.host.disks import skill_folders
 from bathysphere.host.disks.base import Disk, DiskError, Disks
+from bathysphere.host.disks.worker import Worker
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
@@ -44,6 +46,9 @@ RESTED_AT_ONCE = 8
 
 REST_SECONDS = 1.0
 """How long to wait for their ends before the next ones are looked for."""
+
+SKILLS_AT_ONCE = 4
+"""Skills that are taken from clients beside each other: each is held in memory meanwhile."""
 
 ENDED_CELLS = 10
 """Cells of a sandbox whose outcome is known after they have ended and others have begun: those of one turn."""
@@ -70,6 +75,8 @@ class Resident:
     """Who holds the lock or waits for it."""
     last_used: float = field(default_factory=time.monotonic)
     deleted: bool = False
+    skills: dict[str, str] | None = None
+    """What is shown at /skills, name -> digest; None when that was not looked at since the disk was attached."""
     prepared: bool = False
     """Whether its interpreter was started ahead of the first cell."""
 
@@ -114,6 +121,9 @@ class Fleet:
         self._pool = WarmPool(0, self._start_ahead, self._prepare, self._undo)
         self._resting: dict[str, asyncio.Task[None]] = {}
         self._rest_room = asyncio.Semaphore(RESTED_AT_ONCE)
+        self.sync = settings.sync
+        self.skill_worker = Worker(skill_folders.OPERATIONS)
+        self.skill_room = asyncio.Semaphore(SKILLS_AT_ONCE)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
@@ -226,6 +236,17 @@ class Fleet:
                 raise SandboxFailed(
                     f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
                 ) from error
+
+    def skills(self, container_id: str) -> dict[str, str] | None:
+        """What a running container shows at /skills, name -> digest; None when that would have to be looked at."""
+        resident = self._residents.get(container_id)
+        return resident.skills if resident is not None and resident.alive and not resident.deleted else None
+
+    @contextlib.asynccontextmanager
+    async def attached(self, container_id: str) -> AsyncIterator[Resident]:
+        """A running container, for one caller alone. Raises what ``turn`` does."""
+        async with self.turn(container_id):
+            yield self._residents[container_id]
 
     async def create(self, container_id: str, engine: str | None = None) -> None:
         """Make a disk and start a sandbox; a container that exists is started, in the engine that it has.
@@ -461,6 +482,7 @@ class Fleet:
         group, resident.group = resident.group, None
         disk, resident.disk = resident.disk, None
         held, resident.held = resident.held, None
+        resident.skills = None
         resident.ended.clear()
         if held is not None:
             held.close()
@@ -548,6 +570,7 @@ class Fleet:
         # Nothing is started from now on: what came while others are ended would be left over.
         self._closing = True
         await self._pool.close()
+        await self.skill_worker.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
         await asyncio.gather(*self._resting.values(), return_exceptions=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bathysphere.guest import frames
-from bathysphere.host import transfers
+from bathysphere.host import skills, transfers
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import Group
 from bathysphere.host.connection import FrameError, queue_frame, read_frame, write_frame
@@ -69,7 +69,7 @@ class Request(BaseModel):
 
     op: Literal[
         "create", "delete", "fork", "execute", "run_cell", "answer_cell", "read_output", "edit", "place", "read_path",
-        "write_path",
+        "write_path", "set_skills",
     ]  # fmt: skip
     container: _ContainerId
     engine: Annotated[str, Field(max_length=64)] = ""
@@ -108,18 +108,17 @@ class Call:
     async def carry_out(self) -> None:
         """Do what is asked and write the answer, except for its last frame. Raises HostError and ValueError."""
         request = self.request
-        if request.op == "create":
-            await self.fleet.create(request.container, request.engine or None)
-        elif request.op == "delete":
-            await self.fleet.delete(request.container)
-        elif request.op == "fork":
-            await self.fleet.fork(request.container, request.new_container)
-        elif request.op == "execute":
-            await self._execute()
-        elif request.op == "run_cell":
-            await self._run_cell()
-        elif request.op == "answer_cell":
-            await self._answer_cell()
+        alone = {
+            "create": lambda: self.fleet.create(request.container, request.engine or None),
+            "delete": lambda: self.fleet.delete(request.container),
+            "fork": lambda: self.fleet.fork(request.container, request.new_container),
+            "execute": self._execute,
+            "run_cell": self._run_cell,
+            "answer_cell": self._answer_cell,
+            "set_skills": self._set_skills,
+        }
+        if request.op in alone:
+            await alone[request.op]()
         else:
             async with self._turn() as (sandbox, _group):
                 if request.op == "read_output":
@@ -236,6 +235,11 @@ class Call:
             raise GuestError("the guest does not keep to the protocol") from error
         async with asyncio.timeout(CLIENT_SECONDS):
             await write_frame(self.writer, {"type": "outcome"}, outcome)
+
+    async def _set_skills(self) -> None:
+        bring = functools.partial(transfers.bring_skill, self.reader, self.writer)
+        changed = await skills.set_skills(self.fleet, self.request.container, self.payload, bring)
+        queue_frame(self.writer, {"type": "set"}, json_bytes({"changed": changed}))
 
     async def _place(self, sandbox: Sandbox) -> None:
         request = self.request

@@ -1,10 +1,12 @@
 """System calls that the standard library of Python 3.11 lacks. All raise OSError."""
 
+import contextlib
 import ctypes
+import errno
 import os
 import signal
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
@@ -117,6 +119,40 @@ def unmount(target: Path) -> None:
     _check(_libc.umount2(os.fsencode(target), UMOUNT_NOFOLLOW), f"{target} cannot be unmounted")
 
 
+@contextlib.contextmanager
+def files_as(user: int | None) -> Iterator[None]:
+    """setfsuid(2), setfsgid(2): let this thread make, find and change files as another user would; None: as it is.
+
+    The kernel takes root's capabilities for files away for as long. Raises OSError.
+    """
+    if user is None:
+        yield
+        return
+    before = _files_user(), _files_group()
+    try:
+        _files_group(user)
+        _files_user(user)
+        if (_files_user(), _files_group()) != (user, user):
+            raise OSError(errno.EPERM, "files cannot be made as another user")
+        yield
+    finally:
+        _files_user(before[0])
+        _files_group(before[1])
+
+
+_NOBODY = 0xFFFFFFFF
+"""Changes nothing where a user is to be named."""
+
+
+def _files_user(user: int = _NOBODY) -> int:
+    """setfsuid(2): who it was before. Ids may lie above what the C library's ``int`` can hold."""
+    return int(_libc.setfsuid(ctypes.c_uint(user))) & _NOBODY
+
+
+def _files_group(group: int = _NOBODY) -> int:
+    return int(_libc.setfsgid(ctypes.c_uint(group))) & _NOBODY
+
+
 def sync_file_system(descriptor: int) -> None:
     """syncfs(2): wait until all that was written to the file system of an open file is safe."""
     _check(_libc.syncfs(descriptor), "the file system cannot be synchronised")
@@ -138,9 +174,17 @@ def _said(context: int) -> str:
         return ""
 
 
-def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | None], namespace: int) -> None:
+def mount_as(
+    device: Path,
+    kind: str,
+    target: Path,
+    options: Mapping[str, str | None],
+    namespace: int,
+    prepare: Callable[[int], None],
+) -> None:
     """Mount a block device with its owners mapped as by an open user namespace (``user_namespace``).
 
+    ``prepare`` is given its open root before that, while nobody else can reach it and owners are those on the disk.
     Set-user-id programs and device files have no effect there, and reading changes no times. Needs Linux 5.12.
     """
     context = _call(_SYS_FSOPEN, kind.encode(), 1)
@@ -161,6 +205,7 @@ def mount_as(device: Path, kind: str, target: Path, options: Mapping[str, str | 
     finally:
         os.close(context)
     try:
+        prepare(mounted)
         attributes = struct.pack("=4Q", _MOUNT_ATTR_IDMAP, 0, 0, namespace)
         try:
             _call(_SYS_MOUNT_SETATTR, mounted, b"", _AT_EMPTY_PATH, attributes, len(attributes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from bathysphere.guest import frames
@@ -36,6 +36,22 @@ async def write_path(
     """
     size = await sandbox.write_path(path, _content(reader, limit))
     await write_frame(writer, {"type": "written"}, json.dumps({"size": size}).encode())
+
+
+async def bring_skill(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str
+) -> AsyncGenerator[bytes, None]:
+    """Ask for a skill, and give what comes: the list of its files, then their bytes. Raises ConnectionError."""
+    try:
+        await write_frame(writer, {"type": "missing", "skill": name})
+        while True:
+            async with asyncio.timeout(CLIENT_SECONDS):
+                frame = await read_frame(reader)
+            if frame is None:
+                raise ConnectionResetError("the client ended in the middle of a skill")
+            yield frame[1]
+    except TimeoutError as error:
+        raise ConnectionAbortedError("the client does not send the skill that it was asked for") from error
 
 
 async def _content(reader: asyncio.StreamReader, limit: int) -> AsyncIterator[bytes]:

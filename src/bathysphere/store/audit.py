@@ -20,9 +20,10 @@ from bathysphere.store.schema import Base, ContainerCallRow, ContainerRow
 
 Action = Literal[
     "create", "fork", "bash", "python", "view", "create_file", "str_replace", "place", "upload", "download", "delete",
-    "expire", "cell", "resume", "tool_call", "tool_answer",
+    "expire", "cell", "resume", "tool_call", "tool_answer", "skills",
 ]  # fmt: skip
 """``view``, ``create_file`` and ``str_replace`` are the editor's; ``place`` brings a file of the Files API.
+``skills`` gives the container other skills than it had; to give it the same again is no call.
 
 A ``cell`` is Python for the interpreter; each time its tools have answered it goes on, a ``resume``. Their durations
 are those in which it ran. In between stand the calls that it made (``tool_call``) and what they were answered."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 
 class BlobError(Exception):
@@ -63,3 +66,11 @@ class Blobs(Protocol):
 
     async def sweep(self) -> int:
         """Remove what writers left that died halfway, and nothing of one that lives; how many that were."""
+
+
+async def forget(blobs: Blobs, key: str) -> None:
+    """Delete a blob that no row speaks of. When that fails the sweep will do it; the caller's outcome stands."""
+    try:
+        await blobs.delete(key)
+    except BlobError:
+        _log.warning("blob %s could not be deleted; the next sweep will try again", key, exc_info=True)

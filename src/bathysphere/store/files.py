@@ -6,29 +6,22 @@ the row is gone before its blob. A crash in between leaves a blob without a row,
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Tuple, func, literal, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Tuple, literal, select, tuple_
 
 from bathysphere.settings import LimitSettings
-from bathysphere.store.blobs import BlobError, Blobs
+from bathysphere.store.blobs import Blobs, forget
 from bathysphere.store.database import Database
-from bathysphere.store.schema import FileRow, WorkspaceRow
+from bathysphere.store.quota import StorageQuotaExceeded, free_bytes, stored_bytes
+from bathysphere.store.schema import FileRow
 from bathysphere.store.timestamps import Moment
 from bathysphere.wire.files import mime_type_of, sanitised_filename
 from bathysphere.wire.ids import new_id
 
-_log = logging.getLogger(__name__)
-
 _row_place = tuple_(FileRow.created_at, FileRow.id)
-
-
-class StorageQuotaExceeded(Exception):
-    """The organisation's files would take more than ``storage_bytes``."""
 
 
 class FileTooLarge(Exception):
@@ -105,11 +98,11 @@ async def add(
     )
     try:
         async with database.writing() as session:
-            if size_bytes > storage_bytes - await _stored(session, workspace_id):
+            if size_bytes > storage_bytes - await stored_bytes(session, workspace_id):
                 raise StorageQuotaExceeded
             session.add(row)
     except BaseException:
-        await _forget(blobs, blob_key)
+        await forget(blobs, blob_key)
         raise
     return _file(row)
 
@@ -206,36 +199,13 @@ async def delete(database: Database, blobs: Blobs, workspace_id: str, file_id: s
             return False
         await session.delete(row)
     if row.blob_key is not None:
-        await _forget(blobs, row.blob_key)
+        await forget(blobs, row.blob_key)
     return True
-
-
-async def free_bytes(database: Database, workspace_id: str, storage_bytes: int) -> int:
-    """How much the organisation of this workspace may still store, never below 0."""
-    async with database.reading() as session:
-        return max(0, storage_bytes - await _stored(session, workspace_id))
 
 
 def _place(position: Position) -> Tuple:
     # Bare values would be bound as a date's text, which SQLite compares with a number without complaint.
     return tuple_(literal(position.created_at, Moment()), literal(position.id))
-
-
-async def _stored(session: AsyncSession, workspace_id: str) -> int:
-    organization = select(WorkspaceRow.organization_id).where(WorkspaceRow.id == workspace_id).scalar_subquery()
-    workspaces = select(WorkspaceRow.id).where(WorkspaceRow.organization_id == organization)
-    total = await session.scalar(
-        select(func.sum(FileRow.size_bytes)).where(FileRow.workspace_id.in_(workspaces), FileRow.blob_key.is_not(None))
-    )
-    return int(total or 0)
-
-
-async def _forget(blobs: Blobs, key: str) -> None:
-    """Delete a blob that no row speaks of. When that fails the sweep will do it; the caller's outcome stands."""
-    try:
-        await blobs.delete(key)
-    except BlobError:
-        _log.warning("blob %s could not be deleted; the next sweep will try again", key, exc_info=True)
 
 
 def _file(row: FileRow) -> File:

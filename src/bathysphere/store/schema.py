@@ -271,3 +271,44 @@ class FileRow(Base):
             postgresql_where=text("expires_at IS NOT NULL"),
         ),
     )
+
+
+class SkillRow(Base):
+    """A skill. Without a workspace it is the server's own, for every workspace.
+
+    ``latest_version_id`` is null once its last version has been deleted; no foreign key, which would go in a circle.
+    """
+
+    __tablename__ = "skills"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workspace_id: Mapped[str | None] = mapped_column(ForeignKey("workspaces.id"))
+    display_title: Mapped[str]
+    source: Mapped[str]
+    latest_version_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_skills_listing", "workspace_id", "created_at", "id"),)
+
+
+class SkillVersionRow(Base):
+    """A version of a skill, which nothing changes. ``files`` are ``[path, bytes, executable]`` each."""
+
+    __tablename__ = "skill_versions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    skill_id: Mapped[str] = mapped_column(ForeignKey("skills.id", ondelete="CASCADE"))
+    version: Mapped[str]
+    name: Mapped[str]
+    description: Mapped[str]
+    created_at: Mapped[datetime]
+    digest: Mapped[str]
+    blob_key: Mapped[str] = mapped_column(unique=True)
+    size_bytes: Mapped[int]
+    files: Mapped[list[tuple[str, int, bool]]] = mapped_column(JSON)
+
+    __table_args__ = (
+        Index("uq_skill_versions_skill_id_version", "skill_id", "version", unique=True),
+        Index("ix_skill_versions_listing", "skill_id", "created_at", "id"),
+    )

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 from bathysphere.store import paused_cells
 from bathysphere.store.blobs import Blobs
 from bathysphere.store.database import Database
-from bathysphere.store.schema import FileRow
+from bathysphere.store.schema import FileRow, SkillVersionRow
 
 METADATA_AFTER_EXPIRY: Final = timedelta(days=30)
 """How long an expired file's metadata stays (WIRE e)."""
@@ -76,7 +76,9 @@ async def _remove_orphans(database: Database, blobs: Blobs, now: datetime) -> in
 
 async def _remove_unknown(database: Database, blobs: Blobs, keys: list[str]) -> int:
     async with database.reading() as session:
-        known = set(await session.scalars(select(FileRow.blob_key).where(FileRow.blob_key.in_(keys))))
+        known: set[str | None] = set()
+        for column in (FileRow.blob_key, SkillVersionRow.blob_key):
+            known.update(await session.scalars(select(column).where(column.in_(keys))))
     unknown = [key for key in keys if key not in known]
     for key in unknown:
         await blobs.delete(key)

@@ -58,6 +58,7 @@ def check(request: MessagesRequest) -> Checked:
     _check_names(request, version)
     _check_choice(request, version, code_tools)
     _check_uploads(request.messages, version)
+    _check_skills(request, version)
     waiting = Pairing(request.messages).check()
     first = waiting.answered.cell if waiting.answered else next(iter(waiting.pending), None)
     if first is not None and waiting.number is not None and version is None:
@@ -82,8 +83,6 @@ def _check_unsupported(request: MessagesRequest) -> None:
         raise InvalidRequest("mcp_servers: the MCP connector is not supported by this server")
     if request.fallbacks:
         raise InvalidRequest("fallbacks: not supported by this server; choose the model in its configuration")
-    if request.container is not None and request.container.skills:
-        raise InvalidRequest("container.skills: Agent Skills are not supported by this server yet")
 
 
 def _declared_tool(request: MessagesRequest) -> CodeExecutionTool | None:
@@ -155,6 +154,26 @@ def _check_choice(request: MessagesRequest, version: ToolVersion | None, code_to
         )
     if tool is None and not (version and name in version.sub_tools):
         raise InvalidRequest(f"tool_choice.name: Tool '{str(name)[:200]}' not found in provided tools")
+
+
+def _check_skills(request: MessagesRequest, version: ToolVersion | None) -> None:
+    """Every version of the tool will do: what can run code can read files (WIRE g)."""
+    skills = request.container.skills if request.container is not None else None
+    if not skills:
+        return
+    if version is None:
+        raise InvalidRequest(
+            "container.skills: Skills can only be used when the code execution tool is declared in `tools`: the model "
+            f"reads and runs them with it. Declare one of {', '.join(VERSIONS)}."
+        )
+    named: dict[tuple[str, str], int] = {}
+    for number, skill in enumerate(skills):
+        first = named.setdefault((skill.type, skill.skill_id), number)
+        if first != number:
+            raise InvalidRequest(
+                f"container.skills.{number}.skill_id: `{skill.skill_id}` is container.skills.{first} already. Name "
+                "each skill once."
+            )
 
 
 def _check_uploads(messages: list[InputMessage], version: ToolVersion | None) -> None:

@@ -6,7 +6,7 @@ A turn yields stream events, one kind, always; an answer that is not streamed is
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +20,7 @@ from bathysphere.turn.checks import Checked
 from bathysphere.turn.fold import OpenBlock
 from bathysphere.turn.pairing import MAX_CALLS
 from bathysphere.turn.results import OpenContainer
+from bathysphere.turn.skills import TurnSkill, container_wire
 from bathysphere.turn.system_text import system_text
 from bathysphere.turn.toolset import Toolset, upstream_tools
 from bathysphere.turn.transcript import upstream_messages
@@ -107,7 +108,8 @@ class Turn:
 
     ``container`` is asked for when the first sub-tool is called and may make the container then. The answer names it,
     or ``container_used`` (the one that the request named or that took uploads) when no sub-tool is called.
-    ``filenames`` are those of the uploads, ``headers`` the client's that an upstream may want.
+    ``filenames`` are those of the uploads, ``headers`` the client's that an upstream may want. ``skills`` are those
+    that the request names; the container has them.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Turn:
         filenames: Mapping[str, str],
         headers: Mapping[str, str] | None = None,
         container_used: WireContainer | None = None,
+        skills: Sequence[TurnSkill] = (),
     ) -> None:
         self._request = request
         self._answered = checked.answered
@@ -136,6 +139,7 @@ class Turn:
         self._filenames = filenames
         self._headers = dict(headers or {})
         self._container_used = container_used
+        self._skills = skills
         self._content: list[ResponseBlock] = []
         self._call_ids = {
             block.id for message in request.messages for block in message.content if isinstance(block, ToolUseBlock)
@@ -357,7 +361,7 @@ class Turn:
 
     async def _container(self) -> Container:
         container = await self._open_container()
-        self._container_used = WireContainer(id=container.id, expires_at=container.expires_at)
+        self._container_used = container_wire(container, self._skills)
         return container
 
     def _sample_request(self, *, first: bool) -> SampleRequest:
@@ -367,7 +371,8 @@ class Turn:
             messages.append(InputMessage.model_construct(role="assistant", content=[*self._content]))
         system = [block.wire() for block in request.system or []]
         if self._tools is not None:
-            system.append({"type": "text", "text": system_text(self._tools.version, self._settings.sandbox)})
+            text = system_text(self._tools.version, self._settings.sandbox, self._skills)
+            system.append({"type": "text", "text": text})
         return SampleRequest(
             model=request.model,
             max_tokens=request.max_tokens if first else self._remaining_tokens(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from bathysphere.settings import GIB, MIB, SandboxLimits
+from bathysphere.turn.skills import TurnSkill, skills_text
 from bathysphere.wire.tools import ToolVersion
 
 _CONTAINER: Final = """\
@@ -27,15 +29,19 @@ _TOOLS: Final = {
 }
 
 
-def system_text(version: ToolVersion, limits: SandboxLimits) -> str:
-    """The text for one version of the tool. It never changes between requests, so that prompt caches hold."""
+def system_text(version: ToolVersion, limits: SandboxLimits, skills: Collection[TurnSkill] = ()) -> str:
+    """The text for one version of the tool. It never changes between requests, so that prompt caches hold.
+
+    What is said of ``skills`` comes last: other skills leave the beginning as it is.
+    """
     container = _CONTAINER.format(
         cpus=f"{limits.cpus:g}",
         memory=_size(limits.memory_bytes),
         disk=_size(limits.disk_bytes),
         seconds=f"{limits.command_seconds:g}",
     )
-    return "\n".join([container, *(f"- {_TOOLS[name]}" for name in version.sub_tools)])
+    text = "\n".join([container, *(f"- {_TOOLS[name]}" for name in version.sub_tools)])
+    return f"{text}\n\n{skills_text(skills, version)}" if skills else text
 
 
 def _size(size_bytes: int) -> str:

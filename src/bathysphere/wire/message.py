@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+)
 
 from bathysphere.wire.blocks import ResponseBlock
 
@@ -25,11 +32,28 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+class ContainerSkill(BaseModel):
+    """A skill that the container was given, with the version that ``latest`` stood for."""
+
+    type: Literal["anthropic", "custom"]
+    skill_id: str
+    version: str
+
+
 class Container(BaseModel):
-    """The container that a turn used."""
+    """The container that a turn used. ``skills`` are those that its request named, in that order."""
 
     id: str
     expires_at: datetime
+    skills: list[ContainerSkill] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As recorded, there is no ``skills`` when there are none."""
+        body: dict[str, Any] = serialize(self)
+        if self.skills is None:
+            del body["skills"]
+        return body
 
     @field_serializer("expires_at")
     def _expires_at(self, moment: datetime) -> str:

@@ -24,13 +24,27 @@ class InputMessage(BaseModel):
     content: Content
 
 
+def _latest(value: Any) -> Any:
+    return "latest" if value is None else value
+
+
+class SkillRequest(BaseModel):
+    """A skill that the container is to have. ``version`` is an id, the version's own text, or ``latest``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["anthropic", "custom"]
+    skill_id: str = Field(min_length=1, max_length=64)
+    version: Annotated[str, BeforeValidator(_latest)] = Field(default="latest", min_length=1, max_length=64)
+
+
 class ContainerRequest(BaseModel):
-    """Which container to use: an id, or a new one."""
+    """Which container to use: an id, or a new one; and which skills it is to have: None leaves them as they are."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: str | None = None
-    skills: list[dict[str, Any]] | None = None
+    skills: Annotated[list[SkillRequest], StopAtFirst()] | None = Field(default=None, max_length=20)
 
 
 def _id_as_container(value: Any) -> Any:

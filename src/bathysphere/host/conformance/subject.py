@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bathysphere.host.fleet import Fleet
 from bathysphere.host.ground import Ground
 from bathysphere.host.reports import Measured
 from bathysphere.host.sandbox import GuestRefusal, Report
+from bathysphere.host.skills import set_skills
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,31 @@ class Subject:
         except GuestRefusal as refusal:
             return str(refusal)
         return ""
+
+    async def show(self, skills: dict[str, dict[str, bytes]], name: str = "") -> bool:
+        """Have exactly these skills shown: name -> path -> content. Those below ``scripts/`` are programs.
+
+        Whether that changed anything.
+        """
+        listed = {
+            skill: json.dumps([(path, len(data), path.startswith("scripts/")) for path, data in files.items()])
+            for skill, files in skills.items()
+        }
+        asked = [
+            {
+                "name": skill,
+                "digest": hashlib.sha256(listed[skill].encode() + b"".join(files.values())).hexdigest(),
+            }
+            for skill, files in skills.items()
+        ]
+
+        async def bring(skill: str) -> AsyncGenerator[bytes, None]:
+            yield listed[skill].encode()
+            for data in skills[skill].values():
+                for start in range(0, len(data), 1 << 20):
+                    yield data[start : start + (1 << 20)]
+
+        return await set_skills(self.fleet, name or self.name, json.dumps(asked).encode(), bring)
 
     async def rest(self) -> None:
         """End the sandbox as when it has been idle for long; the disk stays."""

@@ -16,6 +16,7 @@ from bathysphere.host.conformance import (
     checks_isolation,
     checks_life,
     checks_limits,
+    checks_skills,
     checks_wire,
 )
 from bathysphere.host.conformance.check import CHECKS, Check, Unmet
@@ -25,7 +26,16 @@ from bathysphere.host.fleet import Fleet
 from bathysphere.host.ground import Ground
 from bathysphere.settings import HostSettings, SandboxLimits
 
-GROUPS = (checks_life, checks_commands, checks_cells, checks_files, checks_isolation, checks_limits, checks_wire)
+GROUPS = (
+    checks_life,
+    checks_commands,
+    checks_cells,
+    checks_files,
+    checks_skills,
+    checks_isolation,
+    checks_limits,
+    checks_wire,
+)
 """The modules with the checks."""
 
 LIMITS = SandboxLimits(

@@ -6,6 +6,8 @@ runs and detached at rest: then it holds no mount, no device, no user id and no 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,31 @@ CONTAINER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 PLACES = (("home", 0o755), ("tmp", 0o1777), ("files", 0o755), ("files/input", 0o755), ("files/output", 0o755))
 """The directories of a new disk, and their modes."""
+
+SKILLS = "skills"
+"""Directory beside them that is the daemon's own; ``host.disks.skill_folders`` writes there."""
+
+SKILL_PLACES = (SKILLS, f"{SKILLS}/shown", f"{SKILLS}/new")
+"""``shown`` is what the sandbox sees, read-only, at /skills."""
+
+
+def make_skill_places(disk: int, owner: int | None) -> None:
+    """Make those directories on an open disk, for a user other than us if one is given.
+
+    Disks of an earlier version have none. Where they cannot be made (the disk is full), the container goes on without.
+    """
+    try:
+        os.stat(SKILL_PLACES[-1], dir_fd=disk, follow_symlinks=False)
+        return
+    except OSError:
+        pass
+    with contextlib.suppress(OSError):
+        for place in SKILL_PLACES:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(place, dir_fd=disk)
+            os.chmod(place, 0o755, dir_fd=disk)  # noqa: S103
+            if owner is not None:
+                os.chown(place, owner, owner, dir_fd=disk, follow_symlinks=False)
 
 
 class DiskError(Exception):
@@ -37,11 +64,13 @@ class Disk:
 
     container_id: str
     path: Path
-    """Where ``identity`` can reach it, and nobody else but root. Holds ``home``, ``tmp`` and ``files``."""
+    """Where ``identity`` can reach it, and nobody else but root. Holds ``home``, ``tmp``, ``files`` and ``skills``."""
     identity: Identity | None
     """To whom its files belong for as long as it is attached (None: the daemon's own user)."""
     limited: bool
     """Whether it is a file system of its own, so that ENOSPC is its own and not the host's."""
+    skills_owner: int | None = None
+    """The user to whom what is in ``skills`` belongs and who may write there; None: the daemon's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,15 @@ import time
 from pathlib import Path
 
 from bathysphere.host import loop, syscalls
-from bathysphere.host.disks.base import PLACES, Usage
+from bathysphere.host.disks.base import PLACES, Usage, make_skill_places
 from bathysphere.host.disks.copying import copy_sparse
 from bathysphere.host.processes import Identity
 
 OWNER = 1000
-"""Who owns all files on every disk. Mounted, they belong to the sandbox's own user id."""
+"""Who owns the files on every disk. Mounted, they belong to the sandbox's own user id."""
+
+SKILLS_OWNER = OWNER + 1
+"""Who owns what the sandbox must not change. Mounted, it belongs to the keeper of the sandbox."""
 
 BLOCK = 4096
 
@@ -75,6 +78,11 @@ def make_template(path: Path, size_bytes: int) -> None:
             (tree / place).mkdir()
             (tree / place).chmod(mode)
             os.chown(tree / place, OWNER, OWNER)
+        descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            make_skill_places(descriptor, SKILLS_OWNER)
+        finally:
+            os.close(descriptor)
         new = Path(folder) / "disk"
         with new.open("xb") as file:
             os.fchmod(file.fileno(), 0o600)
@@ -138,7 +146,10 @@ def mount(image: Path, target: Path, user: int) -> None:
 def _mount(descriptor: int, image: Path, target: Path, user: int) -> None:
     device, path = loop.bind(descriptor, image.name)
     try:
-        syscalls.mount_as(path, "ext4", target, _OPTIONS, _namespace(user))
+        # Before owners are mapped: only then the owner of the disk's root, who is root, is anybody.
+        syscalls.mount_as(
+            path, "ext4", target, _OPTIONS, _namespace(user), lambda disk: make_skill_places(disk, SKILLS_OWNER)
+        )
     finally:
         os.close(device)
 
@@ -155,7 +166,7 @@ def _namespace(user: int) -> int:
         if user not in _namespaces:
             # The keeper makes files on the sandbox's behalf and gives them to it at once.
             keeper = Identity(user, user).keeper
-            _namespaces[user] = syscalls.user_namespace({OWNER: user, OWNER + 1: keeper})
+            _namespaces[user] = syscalls.user_namespace({OWNER: user, SKILLS_OWNER: keeper})
         return _namespaces[user]
 
 

@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bathysphere.host.disks.base import PLACES, Disk, DiskError, Usage
+from bathysphere.host.disks.base import PLACES, Disk, DiskError, Usage, make_skill_places
 from bathysphere.host.disks.trash import Trash, is_full
 from bathysphere.host.disks.uids import UserIds
 from bathysphere.host.processes import Identity, run
@@ -78,6 +78,7 @@ class Folders:
                 folder.chmod(mode)
                 if identity is not None:
                     os.chown(folder, identity.uid, identity.gid)
+            _make_skill_places(new)
             self._put(new, container_id, identity)
         except OSError as error:
             shutil.rmtree(new, ignore_errors=True)
@@ -145,6 +146,7 @@ class Folders:
         info = self._info(container_id)
         if info is None:
             raise DiskError(f"{container_id} has no disk.")
+        _make_skill_places(self._root / container_id)
         identity = None if self._uids is None else Identity(info.st_gid, info.st_gid)
         return Disk(container_id, self._shown / container_id, identity, limited=False)
 
@@ -178,3 +180,14 @@ class Folders:
 
     async def close(self) -> None:
         """See Disks."""
+
+
+def _make_skill_places(folder: Path) -> None:
+    """They belong to the daemon's user, who is root or the only one."""
+    disk = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        before = os.fstat(disk)
+        make_skill_places(disk, None)
+        os.utime(disk, ns=(before.st_atime_ns, before.st_mtime_ns))  # the time of its making
+    finally:
+        os.close(disk)

@@ -36,7 +36,7 @@ _NO_ROOM = 16 * 1024 * 1024
 
 _TRIAL = "bathysphere-trial"
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Counted up when templates are made in another way."""
 
 
@@ -68,6 +68,8 @@ class Images:
         """See Disks."""
         for old in self._root.parent.glob(f"{self._template.name}.*"):
             await self._trash.burn(old)
+        for layout in range(1, _LAYOUT):
+            (self._root.with_name(f"{self._root.name}-template-{layout}-{self._size}")).unlink(missing_ok=True)
         try:
             if not self._template.exists():
                 await self._worker.call("make", str(self._template), self._size)
@@ -204,7 +206,7 @@ class Images:
                 "starts anew."
             )
         identity = self._uids.take()
-        disk = Disk(container_id, around / "disk", identity, limited=True)
+        disk = Disk(container_id, around / "disk", identity, limited=True, skills_owner=identity.keeper)
         try:
             disk.path.mkdir(parents=True)
             os.chown(around, 0, identity.gid)

@@ -44,8 +44,10 @@ class Worker:
         self._number = 0
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
-    async def call(self, operation: str, *arguments: object) -> Any:
+    async def call(self, operation: str, *arguments: object, descriptor: int | None = None) -> Any:
         """Carry out an operation. Raises OSError: what it raised, or WorkerEnded.
+
+        An open ``descriptor`` is given to it as its last argument, and is open there until it ends.
 
         It is carried out to its end even if the caller is cancelled, and the caller goes on only then.
         """
@@ -56,7 +58,8 @@ class Worker:
         self._waiting[number] = done
         try:
             # A small message: it fits, or thousands of calls wait already.
-            channel.send(json.dumps([number, operation, arguments]).encode())
+            given = [] if descriptor is None else [descriptor]
+            socket.send_fds(channel, [json.dumps([number, operation, arguments]).encode()], given)
         except OSError as error:
             del self._waiting[number]
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
@@ -164,7 +167,10 @@ class _Threads:
 
     def serve(self) -> None:
         """What each of them does. The first to hear that the daemon has gone ends the process."""
-        while asked := self._channel.recv(_LARGEST):
+        while True:
+            asked, given, _, _ = socket.recv_fds(self._channel, _LARGEST, 1, socket.MSG_CMSG_CLOEXEC)
+            if not asked:
+                break
             with self._lock:
                 self._free -= 1
                 another = not self._free and self._count < _THREADS
@@ -173,19 +179,23 @@ class _Threads:
                     self._free += 1
             if another:
                 threading.Thread(target=self.serve, daemon=True).start()
-            _carry_out(self._channel, asked, self._operations)
+            _carry_out(self._channel, asked, given, self._operations)
             with self._lock:
                 self._free += 1
         os._exit(0)
 
 
-def _carry_out(channel: socket.socket, asked: bytes, operations: Mapping[str, Callable[..., object]]) -> None:
+def _carry_out(
+    channel: socket.socket, asked: bytes, given: list[int], operations: Mapping[str, Callable[..., object]]
+) -> None:
     number, operation, arguments = json.loads(asked)
     answer: list[object]
     try:
-        answer = [number, 0, operations[operation](*arguments)]
+        answer = [number, 0, operations[operation](*arguments, *given)]
     except OSError as error:
         answer = [number, error.errno or errno.EIO, error.strerror or str(error)]
     except Exception as error:
         answer = [number, errno.EIO, f"{type(error).__name__}: {error}"]
+    for descriptor in given:
+        os.close(descriptor)
     channel.send(json.dumps(answer).encode())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bathysphere.host.cgroups import Group
+from bathysphere.host.disks.base import SKILLS
 from bathysphere.host.processes import Identity
 
 
@@ -29,7 +30,8 @@ class SandboxSpec:
     guest: Path
     """Folder of the guest's code, shown read-only at ``/guest``."""
     disk: Path
-    """Holds ``home``, ``tmp`` and ``files``, shown writable at /home/user, /tmp and /files."""
+    """Holds ``home``, ``tmp`` and ``files``, shown writable at /home/user, /tmp and /files, and ``skills/shown``, shown
+    read-only at /skills. The last may be missing."""
     identity: Identity | None
     """Whom the sandbox runs as on the host; None: as the daemon."""
     group: Group | None
@@ -45,6 +47,12 @@ class SandboxSpec:
     """Where the engine may mount what this sandbox is to have for itself; None when it cannot mount."""
     extra: Mapping[Path, str] = field(default_factory=dict)
     """Further read-only folders: path here -> path inside."""
+
+    @property
+    def skills(self) -> Path | None:
+        """What is to be shown at /skills, as it changes; None when the disk has no such folder."""
+        shown = self.disk / SKILLS / "shown"
+        return shown if shown.is_dir() else None
 
 
 class RunningSandbox(Protocol):

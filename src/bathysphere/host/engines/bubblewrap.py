@@ -146,6 +146,8 @@ class Bubblewrap:
         ]
         if not view.holds_guest:
             arguments += ["--ro-bind", str(spec.guest), "/guest"]
+        if (skills := spec.skills) is not None:
+            arguments += ["--ro-bind", str(skills), "/skills"]
         for outside, inside in spec.extra.items():
             arguments += ["--ro-bind", str(outside), inside]
         arguments += ["--remount-ro", "/", "--chdir", "/", "--info-fd", "3", "--seccomp", "4", "--"]

@@ -161,11 +161,15 @@ class Gvisor:
             ),
             *("--ro-bind", str(spec.guest), "/guest"),
         ]
+        if (skills := spec.skills) is not None:
+            arguments += ["--ro-bind", str(skills), "/disk/skills"]
         extra = {}
         for number, (outside, inside) in enumerate(spec.extra.items()):
             arguments += ["--ro-bind", str(outside), f"/extra/{number}", "--dir", f"/image{inside}"]
             extra[f"/extra/{number}"] = inside
-        configuration = json.dumps(_configuration(spec, python, extra, library is not None)).encode()
+        configuration = json.dumps(
+            _configuration(spec, python, extra, library is not None, skills is not None)
+        ).encode()
         files = [(_memory_file(configuration), "/bundle/config.json")]
         if library is not None:
             files.append((_memory_file(library), f"/library/{gvisor_stat.NAME}"))
@@ -232,7 +236,9 @@ def _memory_file(data: bytes) -> int:
     return descriptor
 
 
-def _configuration(spec: SandboxSpec, python: str, extra: dict[str, str], library: bool) -> dict[str, object]:
+def _configuration(
+    spec: SandboxSpec, python: str, extra: dict[str, str], library: bool, skills: bool
+) -> dict[str, object]:
     """What runsc is to run, in the terms of the OCI runtime specification."""
     size = f"size={spec.shared_memory_bytes}"
 
@@ -267,6 +273,7 @@ def _configuration(spec: SandboxSpec, python: str, extra: dict[str, str], librar
             bind("/disk/tmp", "/tmp", "rw"),  # noqa: S108
             bind("/disk/files", "/files", "rw"),
             bind("/guest", "/guest", "ro"),
+            *([bind("/disk/skills", "/skills", "ro")] if skills else []),
             *(bind(source, target, "ro") for source, target in extra.items()),
             *([bind("/library", gvisor_stat.FOLDER, "ro")] if library else []),
         ],
