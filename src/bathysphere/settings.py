@@ -51,6 +51,12 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ImageSettings(_Table):
+    """What containers find installed (docs/image.md)."""
+
+    office: bool = Field(default=False, description="the larger image, with LibreOffice")
+
+
 class SandboxLimits(_Table):
     """What one container may use. The defaults are the documented ones (WIRE l) where there are any."""
 
@@ -210,6 +216,7 @@ class Settings(_Table):
     """The whole configuration."""
 
     limits: LimitSettings = LimitSettings()
+    image: ImageSettings = ImageSettings()
     sandbox: SandboxLimits = SandboxLimits()
     host: HostSettings = HostSettings()
     containers: ContainerSettings = ContainerSettings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -66,7 +67,7 @@ def test_the_packages_are_sorted_into_groups_without_repeats(definition: Definit
 
 
 def test_it_names_no_place_to_fetch_from(definition: Definition) -> None:
-    for file in definition.directory.iterdir():
+    for file in filter(Path.is_file, definition.directory.rglob("*")):
         assert not re.search(r"https?://|index-url|find-links", file.read_text()), file.name
 
 
@@ -98,6 +99,18 @@ def test_the_unpinned_lists_do_not_count(definition: Definition, copy: Path) -> 
     assert Definition.load(copy).digest == definition.digest
 
 
+def test_the_larger_image_adds_to_the_usual_one_and_has_a_digest_of_its_own(definition: Definition, copy: Path) -> None:
+    office = Definition.load(copy, office=True)
+    assert set(office.packages) - set(definition.packages) >= {"libreoffice-writer-nogui", "fonts-crosextra-carlito"}
+    assert set(office.packages) > set(definition.packages)
+    assert "soffice" in office.required_commands
+    assert office.environment == definition.environment
+    with (copy / "office" / "debian-packages.txt").open("a") as file:
+        file.write("# changed\n")
+    assert Definition.load(copy, office=True).digest not in {office.digest, definition.digest}
+    assert Definition.load(copy).digest == definition.digest
+
+
 class TestContainerfile:
     """The Containerfile builds from the same data, and adds nothing of its own."""
 
@@ -108,12 +121,17 @@ class TestContainerfile:
         bases = re.findall(r"^FROM (\S+)", self.text, re.MULTILINE)
         assert bases == [f"debian:{definition.suite}-slim"] * 2
 
-    def test_the_final_stage_installs_the_packages_of_the_definition_only(self, definition: Definition) -> None:
+    @pytest.mark.parametrize("office", ["", "True"])
+    def test_the_final_stage_installs_the_packages_of_the_definition_only(self, office: str) -> None:
+        definition = Definition.load(office=bool(office))
         (command,) = re.findall(r"^RUN (apt-get update.*?[^\\])\n", self.final, re.MULTILINE | re.DOTALL)
         shell = command.replace("/bathysphere-build", str(definition.directory)).replace("\\\n", " ")
         # The command itself, with apt-get replaced by a function that prints what it was asked for.
         shell = shell.replace("xargs apt-get", "xargs echo apt-get").replace("apt-get update", "true")
-        said = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout.split()
+        run = subprocess.run(
+            ["sh", "-c", shell], env={"PATH": os.environ["PATH"], "OFFICE": office}, capture_output=True, check=True
+        )
+        said = run.stdout.decode().split()
         assert said == ["apt-get", "install", "--yes", "--no-install-recommends", *definition.packages]
         assert self.final.count("apt-get install") == 1
 
@@ -123,7 +141,7 @@ class TestContainerfile:
         assert f"COPY --from=libraries /libraries {definition.site_packages}\n" in self.final
 
     def test_it_runs_the_same_finishing_with_every_file_the_digest_counts(self) -> None:
-        assert "python3 -m bathysphere.image.finishing" in self.final
+        assert "from bathysphere.image.finishing import finish" in self.final
         for name in ("definition.py", "finishing.py", "settling.py"):
             assert f"src/bathysphere/image/{name}" in self.final
         assert "COPY src/bathysphere/image/definition /bathysphere-build/bathysphere/image/definition" in self.final

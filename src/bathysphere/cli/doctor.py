@@ -17,6 +17,7 @@ from rich.table import Table
 from bathysphere.cli import configuration
 from bathysphere.cli.trial import tried
 from bathysphere.host.diagnosis import Finding, examine
+from bathysphere.image.definition import Definition
 from bathysphere.image.image import default_images_directory, find
 from bathysphere.models.configured import ConfiguredModels
 from bathysphere.settings import Settings, SettingsError, default_data_directory
@@ -43,7 +44,7 @@ def doctor(data: Path | None, config: Path | None) -> None:
     settings, path = configuration.load(config)
     console = Console()
     console.print(f"Configuration: {path or 'no file'}\n", markup=False, highlight=False, soft_wrap=True)
-    image = find(default_images_directory())
+    image = find(default_images_directory(), Definition.load(office=settings.image.office))
     waived = set(settings.host.waive) >= {"memory limit", "processor limit", "process limit"}
     findings = [
         replace(finding, verdict="waived")

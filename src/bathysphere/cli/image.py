@@ -21,6 +21,12 @@ _images = click.option(
     help="Where images are kept (default: $BATHYSPHERE_IMAGES, else the system's or your data directory).",
 )
 
+_office = click.option(
+    "--office",
+    is_flag=True,
+    help="The larger image, with LibreOffice (the setting image.office makes the server use it).",
+)
+
 
 @click.group()
 def image() -> None:
@@ -29,11 +35,12 @@ def image() -> None:
 
 @image.command()
 @_images
+@_office
 @click.option("--keep-downloads", is_flag=True, help="Keep the fetched packages for the next build.")
-def build(images: Path | None, keep_downloads: bool) -> None:
+def build(images: Path | None, office: bool, keep_downloads: bool) -> None:
     """Build the image, once; an interrupted build goes on where it stopped."""
     try:
-        built = build_image(images=images, progress=ConsoleProgress(), keep_downloads=keep_downloads)
+        built = build_image(Definition.load(office=office), images, ConsoleProgress(), keep_downloads=keep_downloads)
     except ImageError as error:
         raise click.ClickException(str(error)) from error
     click.echo(built.root)
@@ -42,10 +49,11 @@ def build(images: Path | None, keep_downloads: bool) -> None:
 @image.command(name="import")
 @click.argument("tar", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_images
-def import_(tar: Path, images: Path | None) -> None:
+@_office
+def import_(tar: Path, images: Path | None, office: bool) -> None:
     """Bring in TAR, a root file system made with the Containerfile (see docs/image.md)."""
     try:
-        brought = import_tree(tar, images=images, progress=ConsoleProgress())
+        brought = import_tree(tar, Definition.load(office=office), images, ConsoleProgress())
     except ImageError as error:
         raise click.ClickException(str(error)) from error
     click.echo(brought.root)
@@ -53,15 +61,17 @@ def import_(tar: Path, images: Path | None) -> None:
 
 @image.command()
 @_images
+@_office
 @click.option("--packages", is_flag=True, help="List every Debian package and Python library with its version.")
-def show(images: Path | None, packages: bool) -> None:
+def show(images: Path | None, office: bool, packages: bool) -> None:
     """Show where the image is, whether it is built, how large it is and what is in it."""
     images = images or default_images_directory()
-    definition = Definition.load()
+    definition = Definition.load(office=office)
     found = find(images, definition)
     rows = [("digest", definition.digest), ("path", str(images / definition.digest / "rootfs"))]
+    rows.append(("office", _which(images, office=office)))
     if found is None:
-        rows.append(("built", "no: run 'bathysphere image build'"))
+        rows.append(("built", f"no: run 'bathysphere image build{' --office' if office else ''}'"))
         rows.append(("Debian", f"{definition.suite}, {len(definition.packages)} packages asked for"))
         rows.append(("Python", f"{definition.python}, {len(definition.wheels)} libraries"))
         _print(rows)
@@ -91,6 +101,15 @@ def pin() -> None:
     finally:
         progress.end()
     click.echo(f"{count} libraries pinned; the image's digest is now {Definition.load().digest}")
+
+
+def _which(images: Path, *, office: bool) -> str:
+    if office:
+        return "this is the larger image, with LibreOffice"
+    larger = find(images, Definition.load(office=True))
+    if larger is None:
+        return "no LibreOffice; the larger image is not built (--office)"
+    return f"no LibreOffice; the larger image is built too, {larger.digest} (--office)"
 
 
 def _manifest(found: Image) -> dict[str, Any]:

@@ -41,10 +41,14 @@ from bathysphere.settings import default_data_directory, store_directory
 def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     """Start the server. Ctrl-C ends it; containers keep what they hold."""
     settings, config = configuration.load(config)
-    image = find()
+    definition = Definition.load(office=settings.image.office)
+    image = find(definition=definition)
     if image is None:
+        which, option = (
+            ("larger container image (image.office)", " --office") if definition.office else ("container image", "")
+        )
         raise click.ClickException(
-            f"There is no container image yet. Build it (once, some minutes) with: {program()} image build"
+            f"There is no {which} yet. Build it (once, some minutes) with: {program()} image build{option}"
         )
     try:
         bound = listen(host, port)
@@ -59,7 +63,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
 
     with bound:
         if os.geteuid() == 0:
-            daemon = Configuration.of(data, settings, image.root, Definition.load().environment)
+            daemon = Configuration.of(data, settings, image.root, definition.environment)
             try:
                 sys.exit(divide(daemon, _own_part(data, settings.host.server_uid), lambda keeper: served(keeper.spawn)))
             except OSError as error:

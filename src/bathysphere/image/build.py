@@ -185,9 +185,14 @@ def _finish_inside(root: Path, definition: Definition, progress: Progress) -> No
         'cd "$1" && mkdir -p dev proc tmp && mount --rbind /dev dev && mount -t tmpfs tmpfs tmp && '
         "mount --rbind /proc proc && "
         f"exec chroot . /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/{_INSIDE} "
-        "PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m bathysphere.image.finishing"
+        'PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -c "$2"'
     )
-    run(confined(["sh", "-c", script, "sh", str(root)]), progress, "Finishing the image")
+    program = (
+        "from pathlib import Path; from bathysphere.image.definition import Definition; "
+        "from bathysphere.image.finishing import finish; "
+        f"finish(Path('/'), Definition.load(office={definition.office}))"
+    )
+    run(confined(["sh", "-c", script, "sh", str(root), program]), progress, "Finishing the image")
     _remove_tree(inside)
 
 

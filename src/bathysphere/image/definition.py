@@ -10,9 +10,11 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 DIRECTORY = Path(__file__).with_name("definition")
+
+# The part of a definition directory that holds what the larger image has beyond the usual one.
+OFFICE = "office"
 
 # Changed by hand when the builder's own code makes another tree from the same data.
 FORMAT = 1
@@ -66,6 +68,8 @@ class Definition:
     """Names of Debian packages."""
     wheels: dict[str, str]
     """Python distributions (normalised name) with their pinned version."""
+    office: bool = False
+    """Whether it is the larger image, with LibreOffice."""
 
     @property
     def wheels_file(self) -> Path:
@@ -78,16 +82,18 @@ class Definition:
         return f"/usr/local/lib/python{self.python}/dist-packages"
 
     @classmethod
-    def load(cls, directory: Path | None = None) -> Definition:
+    def load(cls, directory: Path | None = None, *, office: bool = False) -> Definition:
         """Read a definition directory (default: the one that ships with bathysphere).
 
+        With ``office`` it is the larger image: the same, and what the directory ``office`` in it adds.
         Raises ``OSError``, ``tomllib.TOMLDecodeError`` or ``KeyError`` if the directory is not a definition.
         """
         directory = directory or DIRECTORY
-        data: dict[str, Any] = tomllib.loads((directory / "image.toml").read_text("utf-8"))
+        parts = [directory, directory / OFFICE] if office else [directory]
+        data, *additions = [tomllib.loads((part / "image.toml").read_text("utf-8")) for part in parts]
         return cls(
             directory=directory,
-            digest=_digest(directory),
+            digest=_digest(parts),
             suite=data["suite"],
             components=tuple(data["components"]),
             architecture=data["architecture"],
@@ -101,11 +107,12 @@ class Definition:
                 InstalledFile(directory / item["from"], target, item["mode"]) for target, item in data["files"].items()
             ),
             commands=dict(data["commands"]),
-            required_commands=tuple(data["required"]["commands"]),
-            remove=tuple(data["remove"]["paths"]),
+            required_commands=tuple(name for one in (data, *additions) for name in one["required"]["commands"]),
+            remove=tuple(path for one in (data, *additions) for path in one["remove"]["paths"]),
             keep=tuple(data["remove"]["keep"]),
-            packages=tuple(_lines(directory / "debian-packages.txt")),
+            packages=tuple(name for part in parts for name in _lines(part / "debian-packages.txt")),
             wheels=_pins(directory / "wheels.txt"),
+            office=office,
         )
 
 
@@ -124,11 +131,16 @@ def _pins(file: Path) -> dict[str, str]:
     return {normalised(name): version for name, version in pins}
 
 
-def _digest(directory: Path) -> str:
-    """16 hexadecimal digits over what the definition says; the unpinned ``*.in`` lists say nothing by themselves."""
+def _digest(directories: list[Path]) -> str:
+    """16 hexadecimal digits over what the definition says; the unpinned ``*.in`` lists say nothing by themselves.
+
+    What a later directory holds is counted after all of those before, so that the first alone has a digest of its own.
+    """
     whole = hashlib.sha256(f"bathysphere image, format {FORMAT}\n".encode())
-    files = [file for file in directory.iterdir() if file.is_file() and file.suffix != ".in"]
-    files += [Path(__file__).with_name(name) for name in _CODE]
-    for file in sorted(files, key=lambda file: file.name):
-        whole.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    code = [Path(__file__).with_name(name) for name in _CODE]
+    for directory in directories:
+        files = [file for file in directory.iterdir() if file.is_file() and file.suffix != ".in"]
+        for file in sorted([*files, *code], key=lambda file: file.name):
+            whole.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        code = []
     return whole.hexdigest()[:16]

@@ -6,8 +6,8 @@
     forms.py flatten FORM.pdf -o OUT.pdf
 
 VALUES.json is one object: {"name": "Ada", "agree": true, "colour": "blue", "tongues": ["en", "fr"]}. A checkbox takes
-true, false or the name of its state; a radio group and a choice take one of the listed options. Unknown names, values that
-are no option, texts longer than the field allows and read-only fields are refused, and nothing is written.
+true, false or the name of its state; a radio group and a choice take one of the listed options. Unknown names, values
+that are no option, texts longer than the field allows and read-only fields are refused, and nothing is written.
 Exit status: 0 done, 1 done but a text does not fit into its field, 2 the file, the values or the call are wrong.
 """
 
