@@ -75,7 +75,7 @@ def _sheet(sheet: Any, rows: int, columns: int, large: bool) -> dict[str, Any]:
     }
     if not large:
         found |= {
-            "tables": {name: table.ref for name, table in sheet.tables.items()},
+            "tables": {table.name: table.ref for table in sheet.tables.values()},
             "charts": len(sheet._charts),
             "images": len(sheet._images),
             "merged": [str(area) for area in islice(sheet.merged_cells.ranges, 20)],

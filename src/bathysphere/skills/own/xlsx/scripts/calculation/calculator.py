@@ -54,7 +54,9 @@ class Calculator:
     def _load(self, sheet: Any) -> None:
         title = sheet.title
         cells = self.stored[title] = {}
-        self.tables |= {name.lower(): (title, table) for name, table in sheet.tables.items()}
+        self.tables |= {
+            name.lower(): (title, table) for name, table in zip(sheet.tables, sheet.tables.values(), strict=True)
+        }
         height = width = 1
         # The cells that there are: iter_rows would make all of the rectangle.
         for (row_at, column_at), cell in sheet._cells.items():

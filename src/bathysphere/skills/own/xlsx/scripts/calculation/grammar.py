@@ -49,6 +49,8 @@ def tokens(formula: str) -> list[tuple[str, str]]:
     formula = formula.rstrip()
     while place < len(formula):
         match = _TOKEN.match(formula, place)
+        if match is None and formula[place] == "[":
+            raise Unsupported("a table reference without the table's name; write Sales[@[Units]]")
         if match is None:
             raise Unsupported(f"the notation at {formula[place : place + 20]!r}")
         found.append((str(match.lastgroup), match[str(match.lastgroup)]))
