@@ -21,7 +21,7 @@ from PIL import Image
 from tests.clients.conftest import serving
 from tests.gallery.model import TASKS, Task, respond
 
-SHOWN = {"presentation": (10, 4), "workbook": (2, 2), "letter": (1, 1), "papers": (3, 3)}
+SHOWN = {"presentation": (10, 3), "workbook": (2, 2), "letter": (1, 1), "papers": (3, 3)}
 """Of each document: how many pages are shown, and how many of them side by side."""
 WIDTH = 1400
 LARGEST = 150_000

@@ -53,7 +53,7 @@ TASKS = {
         "Make a PDF form with which schools ask for an evening in the museum.",
         "pdf",
         "form.py",
-        "python3 form.py; python3 /skills/pdf/scripts/check.py $OUTPUT_DIR/request.pdf; true",
+        "python3 form.py && python3 /skills/pdf/scripts/check.py --unfilled $OUTPUT_DIR/request.pdf",
     ),
     "papers": Task(
         "Fill this form for Lind School, write a programme of their evening, and put both into one PDF.",

@@ -1,14 +1,17 @@
-"""One container with our own skills, in which the tests of this folder run programs as a model would."""
+"""A container of the usual image with our own skills in it, in which programs are run as a model would."""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import itertools
 import subprocess
-from collections.abc import AsyncGenerator, Callable, Iterator
+import tarfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from bathysphere.api.own_skills import BROUGHT_ALONG
 from bathysphere.containers.host import Command, OutputChunk, SkillEntry, SkillFolder
 from bathysphere.containers.local import LocalHost
 from bathysphere.image.build import build
@@ -20,13 +23,63 @@ from bathysphere.skills.bundle import Bounds
 from bathysphere.skills.folder import read_folder
 from bathysphere.wire.ids import new_id
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+OWN = Path(__file__).parents[2] / "src" / "bathysphere" / "skills" / "own"
+PROGRAMS = Path(__file__).with_name("programs")
 BOUNDS = Bounds(total_bytes=30_000_000, files=1000)
 
+Shell = Callable[[str], subprocess.CompletedProcess[str]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
-def skill(name: str) -> SkillFolder:
-    """One of our skills, as the server gives it to a container."""
-    bundle = read_folder(BROUGHT_ALONG / name, BOUNDS)
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Runs lines of bash in a folder of their own. $PPTX and $DOCX are scripts, $PROGRAMS is programs/."""
+    definition = Definition.load()
+    image = build(definition, progress=ConsoleProgress())
+    numbers = itertools.count()
+    begin = "export PPTX=/skills/pptx/scripts DOCX=/skills/docx/scripts PROGRAMS=/tmp/programs"
+    with asyncio.Runner() as runner:
+        host = LocalHost(tmp_path_factory.mktemp("skills"), Settings(), image.root, definition.environment)
+        container = new_id("container")
+
+        def run(lines: str) -> subprocess.CompletedProcess[str]:
+            folder = f"/tmp/{next(numbers)}"
+            return runner.run(_execute(host, container, f"{begin}; mkdir {folder}; cd {folder}\n{lines}"))
+
+        runner.run(_prepare(host, container))
+        assert run("tar --extract --file $INPUT_DIR/programs.tar --directory /tmp").returncode == 0
+        yield run
+        runner.run(host.close(stop_host=True))
+
+
+@pytest.fixture(scope="session")
+def run(shell: Shell) -> Run:
+    """The same, with ``check``: the exit status that the lines must have; None allows any."""
+
+    def run(lines: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+        done = shell(lines)
+        assert check is None or done.returncode == check, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+async def _prepare(host: LocalHost, container: str) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(PROGRAMS, "programs", filter=lambda member: None if "__pycache__" in member.name else member)
+
+    async def content() -> AsyncIterator[bytes]:
+        yield archive.getvalue()
+
+    await host.create(container)
+    await host.set_skills(container, [_skill(folder) for folder in sorted(OWN.iterdir())])
+    await host.place(container, "programs.tar", len(archive.getvalue()), content())
+
+
+def _skill(folder: Path) -> SkillFolder:
+    """A skill as the server gives it to a container: its files one after the other, in the order of their paths."""
+    bundle = read_folder(folder, BOUNDS)
     files = sorted(bundle.files, key=lambda file: file.path)
 
     async def content() -> AsyncGenerator[bytes, None]:
@@ -34,36 +87,14 @@ def skill(name: str) -> SkillFolder:
             yield file.content
 
     entries = tuple(SkillEntry(file.path, len(file.content), file.executable) for file in files)
-    return SkillFolder(name, archived(files).digest, entries, content)
+    return SkillFolder(bundle.name, archived(bundle.files).digest, entries, content)
 
 
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Runs a bash command in the container. ``check=0`` is the exit status that it must have; None allows any."""
-    definition = Definition.load()
-    root = build(definition, progress=ConsoleProgress()).root
-    with asyncio.Runner() as runner:
-        host = LocalHost(tmp_path_factory.mktemp("own-skills"), Settings(), root, definition.environment)
-        container = new_id("container")
-
-        async def start() -> None:
-            await host.create(container)
-            await host.set_skills(container, [skill(path.name) for path in sorted(BROUGHT_ALONG.iterdir())])
-
-        async def execute(command: str) -> subprocess.CompletedProcess[str]:
-            output = {"stdout": b"", "stderr": b""}
-            async for item in host.execute(container, Command("bash", command, 120)):
-                if isinstance(item, OutputChunk):
-                    output[item.stream] += item.data
-                else:
-                    code = item.return_code
-            return subprocess.CompletedProcess(command, code, output["stdout"].decode(), output["stderr"].decode())
-
-        def run(command: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-            done = runner.run(execute(command))
-            assert check is None or done.returncode == check, done.stdout + done.stderr
-            return done
-
-        runner.run(start())
-        yield run
-        runner.run(host.close(stop_host=True))
+async def _execute(host: LocalHost, container: str, lines: str) -> subprocess.CompletedProcess[str]:
+    output = {"stdout": b"", "stderr": b""}
+    async for item in host.execute(container, Command("bash", lines, 120)):
+        if isinstance(item, OutputChunk):
+            output[item.stream] += item.data
+        else:
+            code = item.return_code
+    return subprocess.CompletedProcess(lines, code, output["stdout"].decode(), output["stderr"].decode())

@@ -15,7 +15,10 @@ rows = [
 ]
 rows.sort(key=lambda row: row[0])
 
-book = xlsxwriter.Workbook(os.environ["OUTPUT_DIR"] + "/sales.xlsx", {"use_future_functions": True})
+book = xlsxwriter.Workbook(os.environ["OUTPUT_DIR"] + "/sales.xlsx", {
+    "use_future_functions": True,
+    "default_format_properties": {"font_name": "Arial", "font_size": 10},
+})
 book.set_properties({"title": "Sales 2025"})
 
 
@@ -23,7 +26,6 @@ def form(**more):
     return book.add_format({"font_name": "Arial", "font_size": 10, "valign": "vcenter", **more})
 
 
-book.formats[0].set_font_name("Arial"), book.formats[0].set_font_size(10)
 title = form(bold=True, font_size=18, font_color="#1F3864")
 lead = form(font_color="#667085")
 head = form(bold=True, bg_color="#1F3864", font_color="white", align="right")
@@ -70,7 +72,8 @@ summary.write(f"A{end + 1}", "Total", sum_name)
 for column in "BCDE":
     summary.write_formula(f"{column}{end + 1}", f"=SUM({column}{first}:{column}{end})", sum_money)
 summary.write_formula(f"F{end + 1}", f"=SUM(F{first}:F{end})", sum_share)
-summary.conditional_format(f"F{first}:F{end}", {"type": "data_bar", "bar_color": "#9DC3E6", "bar_solid": True})
+summary.conditional_format(f"F{first}:F{end}", {"type": "data_bar", "bar_color": "#9DC3E6", "bar_solid": True,
+                           "min_type": "num", "min_value": 0, "max_type": "num", "max_value": 0.6})
 summary.write("A11", "Month", name_head)
 summary.write("B11", "Units", head)
 summary.write("C11", "Revenue", head)
@@ -100,12 +103,12 @@ line.add_series({"name": "Revenue", "categories": ["Summary", 11, 0, 22, 0], "va
 line.set_legend({"none": True})
 for one, text, cell in ((chart, "Revenue by region and product", "H3"), (line, "Revenue by month", "H19")):
     one.set_title({"name": text, "name_font": {"size": 12, "name": "Arial"}, "overlay": False})
-    one.set_y_axis({"num_format": "#,##0", "major_gridlines": {"visible": True, "line": {"color": "#E4E7EC"}}, "line": {"none": True}})
-    one.set_x_axis({"num_format": "mmm"} if one is line else {})
+    one.set_y_axis({"num_format": "#,##0", "major_gridlines": {"visible": True, "line": {"color": "#E4E7EC"}}, "line": {"none": True}, "num_font": {"name": "Arial", "size": 9}})
+    one.set_x_axis({"num_font": {"name": "Arial", "size": 9}, **({"num_format": "mmm"} if one is line else {})})
     one.set_size({"width": 470, "height": 300 if one is chart else 240})
     one.set_chartarea({"border": {"none": True}})
     summary.insert_chart(cell, one)
-chart.set_legend({"position": "bottom"})
+chart.set_legend({"position": "bottom", "font": {"name": "Arial", "size": 9}})
 
 # The plan.
 plan.hide_gridlines(2)
@@ -140,6 +143,8 @@ for sheet in (summary, plan, data):
     sheet.fit_to_pages(1, 0)
     sheet.set_footer("&L&A&RPage &P of &N")
 summary.set_landscape()
+plan.set_landscape()
+plan.center_horizontally()
 data.repeat_rows(0)
 summary.activate()
 book.close()

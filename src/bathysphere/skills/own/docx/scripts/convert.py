@@ -43,12 +43,15 @@ def convert(file: Path, to: str, folder: Path, seconds: int = 240) -> Path:
         argv = [program, f"-env:UserInstallation={profile.as_uri()}", "--headless", "--norestore", "--nolockcheck",
                 "--convert-to", to, "--outdir", str(out), str(file.absolute())]  # fmt: skip
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                argv, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
+            )
         except subprocess.TimeoutExpired as error:
             raise Problem(f"LibreOffice did not end within {seconds} s") from error
         made = out / f"{file.stem}.{to}"
         if not made.is_file():
-            raise Problem(f"LibreOffice made nothing of {file}: {(done.stderr or done.stdout).strip()[-500:] or 'no reason given'}")
+            reason = (done.stderr or done.stdout).strip()[-500:] or "no reason given"
+            raise Problem(f"LibreOffice made nothing of {file}: {reason}")
         folder.mkdir(parents=True, exist_ok=True)
         return Path(shutil.move(made, folder / made.name))
 

@@ -15,6 +15,7 @@ formatting: every look is a style, so that the user changes it in one place. Mea
 
 from __future__ import annotations
 
+import datetime
 import re
 import shutil
 import subprocess
@@ -26,23 +27,16 @@ from typing import Any
 
 import docx
 from docx.enum.section import WD_ORIENT
-from docx.enum.style import WD_STYLE_TYPE
 from docx.enum.table import WD_TABLE_ALIGNMENT
-from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT, WD_TAB_LEADER
+from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT
 from docx.opc.constants import RELATIONSHIP_TYPE
-from docx.oxml import OxmlElement, parse_xml
-from docx.oxml.ns import nsdecls, qn
-from docx.shared import Cm, Pt, RGBColor
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.shared import Cm
 from PIL import Image
+from styles import PALETTES, Look
 
 PAGES = {"A4": (21.0, 29.7), "Letter": (21.59, 27.94), "A5": (14.8, 21.0)}
-# text, headings, accent, light ground
-PALETTES = {
-    "ocean": ("1C242B", "0B2F4A", "12638F", "EAF1F6"),
-    "forest": ("1E261F", "17402B", "256B45", "ECF3EC"),
-    "plum": ("262029", "3F1F4F", "6F3A8A", "F3EEF6"),
-    "plain": ("000000", "000000", "404040", "F0F0F0"),
-}
 _INLINE = re.compile(
     r"(?P<code>`[^`]+`)|(?P<bold>\*\*(?=\S).+?(?<=\S)\*\*)|(?P<italic>(?<![\w*])\*(?=\S)[^*]+?(?<=\S)\*(?![\w*]))"
     r"|(?P<link>\[[^\]]+\]\([^)\s]+\))"
@@ -71,10 +65,17 @@ class Document:
         page_words: tuple[str, str] = ("Page", "of"),
     ) -> None:
         self.docx = docx.Document()
-        self.text_colour, self.head_colour, self.accent, self.light = PALETTES[palette]
-        self.font, self.size = font, size
+        if palette not in PALETTES or page not in PAGES:
+            raise ValueError(f"palettes: {', '.join(PALETTES)}; pages: {', '.join(PAGES)}")
         core = self.docx.core_properties
-        core.title, core.author, core.comments, core.language = title, author, "", language
+        core.title, core.author, core.last_modified_by, core.comments, core.language = (
+            title,
+            author,
+            author,
+            "",
+            language,
+        )
+        core.created = core.modified = datetime.datetime.now(datetime.UTC)
         section = self.docx.sections[0]
         width, height = PAGES[page]
         if landscape:
@@ -89,8 +90,9 @@ class Document:
         self._entries: list[Any] = []
         self._captions: dict[str, int] = {}
         self._break = False
-        self._styles(language)
-        self._numbering()
+        look = Look(self.docx, palette, font, size, self.text_width)
+        look.apply(language)
+        self._number_list = look.number_lists()
         self._margins_text(section, header, footer, page_numbers, page_words)
 
     # Text
@@ -236,7 +238,7 @@ class Document:
         self.text(subject, "Subject")
 
     def markdown(self, text: str, folder: str | Path = ".") -> None:
-        """Markdown: headings, paragraphs, lists, tables, quotes, code, pictures (``![alt](file)``), page breaks (---)."""
+        """Markdown: headings, paragraphs, lists, tables, quotes, code, pictures (``![alt](file)``), page breaks."""
         lines = text.split("\n")
         at = 0
         while at < len(lines):
@@ -256,14 +258,20 @@ class Document:
             elif found := re.fullmatch(r"!\[([^\]]*)\]\(([^)]+)\)\s*", line):
                 self.picture(Path(folder, found[2]), found[1], caption=found[1])
                 at += 1
-            elif line.lstrip().startswith("|") and at + 1 < len(lines) and re.fullmatch(r"\s*\|?[\s:|-]+\|?\s*", lines[at + 1]):
+            elif (
+                line.lstrip().startswith("|")
+                and at + 1 < len(lines)
+                and re.fullmatch(r"\s*\|?[\s:|-]+\|?\s*", lines[at + 1])
+            ):
                 end = next((n for n in range(at, len(lines)) if not lines[n].lstrip().startswith("|")), len(lines))
                 rows = [_cells(row) for row in [line, *lines[at + 2 : end]]]
                 self.table(rows[0], [(row + [""] * len(rows[0]))[: len(rows[0])] for row in rows[1:]])
                 at = end
             elif re.match(r"\s*([-*+]|\d+[.)])\s+", line):
                 end = at
-                while end < len(lines) and (re.match(r"\s*([-*+]|\d+[.)])\s+", lines[end]) or re.match(r"\s{2,}\S", lines[end])):
+                while end < len(lines) and (
+                    re.match(r"\s*([-*+]|\d+[.)])\s+", lines[end]) or re.match(r"\s{2,}\S", lines[end])
+                ):
                     end += 1
                 items = _nested(lines[at:end])
                 (self.numbered if re.match(r"\s*\d", line) else self.bullets)(items)
@@ -387,7 +395,7 @@ class Document:
 
     def _pages(self) -> dict[str, int]:
         """The page of each heading, as LibreOffice breaks pages; empty when that fails."""
-        from convert import convert  # noqa: PLC0415 - only where LibreOffice is
+        from convert import convert
 
         with tempfile.TemporaryDirectory() as folder:
             draft = Path(folder, "draft.docx")
@@ -396,14 +404,16 @@ class Document:
                 pdf = convert(draft, "pdf", Path(folder))
                 argv = ["pdftotext", "-layout", str(pdf), "-"]
                 text = subprocess.run(argv, capture_output=True, check=True).stdout.decode("utf-8", "replace")
-            except Exception as error:  # noqa: BLE001 - the contents are then without page numbers
+            except Exception as error:
                 print(f"the contents have no page numbers yet: {error}", file=sys.stderr)
                 return {}
         pages, at = {}, 0
         content = [[" ".join(line.split()) for line in page.split("\n")] for page in text.split("\f")]
         for _, heading, name in self._headings:
             wanted = " ".join(heading.split())
-            at = next((n for n in range(at, len(content)) if any(line and wanted.startswith(line) for line in content[n])), at)
+            at = next(
+                (n for n in range(at, len(content)) if any(line and wanted.startswith(line) for line in content[n])), at
+            )
             pages[name] = at + 1
         return pages
 
@@ -413,157 +423,6 @@ class Document:
         for level in range(3):
             number.add_lvlOverride(level).add_startOverride(1)
         return int(number.numId)
-
-    def _numbering(self) -> None:
-        numbering = self.docx.part.numbering_part.element
-        for child in list(numbering):
-            numbering.remove(child)
-        kinds = {
-            1: [("bullet", "•"), ("bullet", "–"), ("bullet", "·")],
-            2: [("decimal", "%1."), ("lowerLetter", "%2."), ("lowerRoman", "%3.")],
-        }
-        for identifier, levels in kinds.items():
-            style = "ListBullet" if identifier == 1 else "ListNumber"
-            rows = "".join(
-                f'<w:lvl w:ilvl="{n}"><w:start w:val="1"/><w:numFmt w:val="{kind}"/>'
-                f'<w:pStyle w:val="{style}{n + 1 if n else ""}"/><w:lvlText w:val="{mark}"/><w:lvlJc w:val="left"/>'
-                f'<w:pPr><w:ind w:left="{(n + 1) * 397}" w:hanging="397"/></w:pPr></w:lvl>'
-                for n, (kind, mark) in enumerate(levels)
-            )
-            numbering.append(
-                parse_xml(
-                    f'<w:abstractNum {nsdecls("w")} w:abstractNumId="{identifier}">'
-                    f'<w:multiLevelType w:val="multilevel"/>{rows}</w:abstractNum>'
-                )
-            )
-        self._number_list = 2
-        numbers = {1: numbering.add_num(1).numId, 2: numbering.add_num(2).numId}
-        for identifier, name in ((1, "List Bullet"), (2, "List Number")):
-            for level in range(3):
-                style = self.docx.styles[name if level == 0 else f"{name} {level + 1}"]
-                properties = style.element.get_or_add_pPr()
-                old = properties.find(qn("w:numPr"))
-                if old is not None:
-                    properties.remove(old)
-                number = properties.get_or_add_numPr()
-                if level:
-                    number.get_or_add_ilvl().val = level
-                number.get_or_add_numId().val = numbers[identifier]
-                style.paragraph_format.space_after = Pt(3)
-                contextual = properties.find(qn("w:contextualSpacing"))
-                if contextual is not None:
-                    properties.remove(contextual)
-
-    def _styles(self, language: str) -> None:
-        styles = self.docx.styles
-        text, head, accent = (RGBColor.from_string(one) for one in (self.text_colour, self.head_colour, self.accent))
-        normal = styles["Normal"]
-        self._look(normal, self.size, text)
-        normal.paragraph_format.space_after, normal.paragraph_format.line_spacing = Pt(7), 1.15
-        normal.paragraph_format.widow_control = True
-        tongue = OxmlElement("w:lang")
-        tongue.set(qn("w:val"), language)
-        normal.element.get_or_add_rPr().append(tongue)
-        for level, (size, before, after) in enumerate(((18, 22, 8), (14, 16, 5), (12, 12, 4), (11, 10, 3)), 1):
-            style = styles[f"Heading {level}"]
-            self._look(style, size * self.size / 11, head if level < 3 else accent, bold=True)
-            _spaced(style, before, after, keep=True)
-        self._look(styles["Title"], 28, head, bold=True)
-        _spaced(styles["Title"], 0, 4, keep=True)
-        border = styles["Title"].element.pPr.find(qn("w:pBdr"))
-        if border is not None:
-            styles["Title"].element.pPr.remove(border)
-        self._look(styles["Subtitle"], 15, accent)
-        _spaced(styles["Subtitle"], 0, 20)
-        self._look(styles["Caption"], 9.5, text, italic=True)
-        _spaced(styles["Caption"], 4, 8)
-        self._look(styles["Quote"], self.size, text, italic=True)
-        styles["Quote"].paragraph_format.left_indent = styles["Quote"].paragraph_format.right_indent = Cm(1)
-        for name in ("Header", "Footer"):
-            self._look(styles[name], 9, text)
-            old = styles[name].element.pPr.find(qn("w:tabs"))
-            if old is not None:
-                styles[name].element.pPr.remove(old)
-        plain = {
-            "Table Text": (10, 2, 2), "After Table": (6, 0, 0), "Picture": (self.size, 8, 4), "Sender": (10, 0, 24),
-            "Address": (self.size, 0, 24), "Letter Date": (self.size, 0, 18), "Subject": (self.size, 0, 12),
-            "Note": (self.size, 8, 10), "Code": (9.5, 6, 8), "TOC Heading": (18, 12, 8),
-            "TOC 1": (self.size, 4, 2), "TOC 2": (self.size, 0, 2), "TOC 3": (self.size, 0, 2),
-        }  # fmt: skip
-        for name, (size, before, after) in plain.items():
-            style = styles[name] if name in styles else styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
-            style.base_style = normal
-            self._look(style, size, head if name == "TOC Heading" else text, bold=name in ("Subject", "TOC Heading"))
-            _spaced(style, before, after, keep=name in ("TOC Heading", "Subject"))
-            if name.startswith("TOC ") and name[-1].isdigit():
-                style.paragraph_format.left_indent = Cm(0.6 * (int(name[-1]) - 1))
-                style.paragraph_format.tab_stops.add_tab_stop(
-                    Cm(self.text_width), WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS
-                )
-        for name in ("Table Text", "After Table", "Sender"):
-            styles[name].paragraph_format.line_spacing = 1.0
-        styles["Picture"].paragraph_format.alignment = WD_ALIGN_PARAGRAPH.CENTER
-        styles["Sender"].paragraph_format.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-        styles["Note"].element.get_or_add_pPr().append(
-            parse_xml(f'<w:pBdr {nsdecls("w")}><w:left w:val="single" w:sz="24" w:space="8" w:color="{self.accent}"/></w:pBdr>')
-        )
-        styles["Code"].element.get_or_add_pPr().append(parse_xml(f'<w:pBdr {nsdecls("w")}/>'))
-        for name in ("Note", "Code"):
-            edges = styles[name].element.pPr.find(qn("w:pBdr"))
-            for number, side in enumerate(("top", "bottom")):
-                edge = f'<w:{side} {nsdecls("w")} w:val="single" w:sz="24" w:space="1" w:color="{self.light}"/>'
-                edges.insert(number * 2, parse_xml(edge))
-            styles[name].element.pPr.append(_shade(self.light))
-            _ordered(styles[name].element.pPr)
-        for name, font in (("Code", "Courier New"),):
-            self._look(styles[name], 9.5, text, font=font)
-        for name in ("Code Character", "Hyperlink"):
-            style = styles[name] if name in styles else styles.add_style(name, WD_STYLE_TYPE.CHARACTER)
-            if name == "Hyperlink":
-                style.font.color.rgb, style.font.underline = accent, True
-            else:
-                _fonts(style, "Courier New")
-        self._table_style()
-
-    def _look(
-        self, style: Any, size: float, colour: Any, *, bold: bool = False, italic: bool = False, font: str = ""
-    ) -> None:
-        _fonts(style, font or self.font)
-        style.font.size, style.font.color.rgb = Pt(round(size * 2) / 2), colour
-        style.font.bold, style.font.italic = bold, italic
-
-    def _table_style(self) -> None:
-        edge = 'w:val="single" w:sz="4" w:space="0" w:color="BFC7CE"'
-        self.docx.styles.element.append(
-            parse_xml(
-                f'<w:style {nsdecls("w")} w:type="table" w:customStyle="1" w:styleId="ReportTable">'
-                '<w:name w:val="Report Table"/><w:basedOn w:val="TableNormal"/><w:uiPriority w:val="99"/><w:qFormat/>'
-                f'<w:tblPr><w:tblStyleRowBandSize w:val="1"/><w:tblBorders><w:top {edge}/><w:bottom {edge}/><w:insideH {edge}/>'
-                '</w:tblBorders><w:tblCellMar><w:top w:w="40" w:type="dxa"/><w:left w:w="100" w:type="dxa"/>'
-                '<w:bottom w:w="40" w:type="dxa"/><w:right w:w="100" w:type="dxa"/></w:tblCellMar></w:tblPr>'
-                '<w:tblStylePr w:type="firstRow"><w:rPr><w:b/><w:color w:val="FFFFFF"/></w:rPr><w:tcPr>'
-                f'<w:shd w:val="clear" w:color="auto" w:fill="{self.head_colour}"/></w:tcPr></w:tblStylePr>'
-                '<w:tblStylePr w:type="lastRow"><w:rPr><w:b/></w:rPr></w:tblStylePr>'
-                f'<w:tblStylePr w:type="band2Horz"><w:tcPr><w:shd w:val="clear" w:color="auto" w:fill="{self.light}"/></w:tcPr>'
-                "</w:tblStylePr></w:style>"
-            )
-        )
-        # The colour of a paragraph style would win over that of the head row.
-        colour = self.docx.styles["Table Text"].element.rPr.find(qn("w:color"))
-        for name in ("w:color", "w:b", "w:bCs"):
-            one = self.docx.styles["Table Text"].element.rPr.find(qn(name))
-            if one is not None:
-                self.docx.styles["Table Text"].element.rPr.remove(one)
-        normal = self.docx.styles["Normal"].element.rPr
-        own = normal.find(qn("w:color"))
-        if own is not None and colour is not None:
-            normal.remove(own)
-            defaults = self.docx.styles.element.find(f"{qn('w:docDefaults')}/{qn('w:rPrDefault')}/{qn('w:rPr')}")
-            defaults.insert(1, own)
-        for name in ("w:b", "w:i"):
-            one = normal.find(qn(name))
-            if one is not None:
-                normal.remove(one)
 
     def _margins_text(self, section: Any, header: str, footer: str, numbers: bool, words: tuple[str, str]) -> None:
         if header:
@@ -579,36 +438,6 @@ class Document:
                 _field(paragraph, "PAGE", "1")
                 paragraph.add_run(f" {words[1]} ")
                 _field(paragraph, "NUMPAGES", "1")
-
-
-def _fonts(style: Any, font: str) -> None:
-    style.font.name = font
-    fonts = style.element.rPr.find(qn("w:rFonts"))
-    for name in list(fonts.attrib):
-        if name.endswith("Theme"):
-            del fonts.attrib[name]
-    for name in ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia"):
-        fonts.set(qn(name), font)
-
-
-def _spaced(style: Any, before: float, after: float, keep: bool = False) -> None:
-    form = style.paragraph_format
-    form.space_before, form.space_after, form.keep_with_next = Pt(before), Pt(after), keep or None
-
-
-def _shade(colour: str) -> Any:
-    return parse_xml(f'<w:shd {nsdecls("w")} w:val="clear" w:color="auto" w:fill="{colour}"/>')
-
-
-# Word wants the children of pPr in the order of the schema.
-_ORDER = ("pStyle", "keepNext", "keepLines", "pageBreakBefore", "widowControl", "numPr", "pBdr", "shd", "tabs",
-          "spacing", "ind", "contextualSpacing", "jc", "outlineLvl", "rPr")  # fmt: skip
-
-
-def _ordered(properties: Any) -> None:
-    children = sorted(properties, key=lambda one: _ORDER.index(name) if (name := one.tag.partition("}")[2]) in _ORDER else 99)
-    for child in children:
-        properties.append(child)
 
 
 def _field_character(kind: str, dirty: bool = False) -> Any:
@@ -635,7 +464,10 @@ def _field(paragraph: Any, instruction: str, result: str) -> None:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|"))]
+    return [
+        cell.strip().replace("\\|", "|")
+        for cell in re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|"))
+    ]
 
 
 def _nested(lines: list[str]) -> list[Any]:
@@ -663,7 +495,9 @@ def _nested(lines: list[str]) -> list[Any]:
 def _shares(cells: list[list[str]]) -> list[float]:
     """Widths by what the columns hold: at least their longest word, at most a half more than the average of them."""
     needs = [
-        max(max((len(word) for value in column for word in value.split()), default=1), min(max(map(len, column)), 40), 4)
+        max(
+            max((len(word) for value in column for word in value.split()), default=1), min(max(map(len, column)), 40), 4
+        )
         for column in zip(*cells, strict=True)
     ]
     return [need / sum(needs) for need in needs]

@@ -75,7 +75,7 @@ def set_paragraph(paragraph: Any, content: str, tracker: Tracker | None = None) 
     # Whole words: half of a word struck out is hard to read.
     while start and not old[start - 1].isspace():
         start -= 1
-    while end and not old[len(old) - end].isspace():
+    while end and not all(_begins_word(one, len(one) - end) for one in (old, content)):
         end -= 1
     gone, new = (start, len(old) - end), content[start : len(content) - end]
     if gone[0] < gone[1]:
@@ -92,6 +92,10 @@ def set_paragraph(paragraph: Any, content: str, tracker: Tracker | None = None) 
                 mark.append(made)
                 made = mark
             paragraph.insert(place, made)
+
+
+def _begins_word(text: str, at: int) -> bool:
+    return at == 0 or text[at].isspace() or text[at - 1].isspace()
 
 
 def insert(stories: Stories, after: Any, content: str, style: str | None, tracker: Tracker | None) -> None:
@@ -162,7 +166,10 @@ def comment(stories: Stories, words: str, said: str, author: str) -> None:
 def _comment_styles(stories: Stories) -> None:
     # python-docx refers to them, whether they are there or not.
     styles = stories.document.styles
-    for name, kind, size in (("annotation reference", WD_STYLE_TYPE.CHARACTER, 8), ("annotation text", WD_STYLE_TYPE.PARAGRAPH, 10)):
+    for name, kind, size in (
+        ("annotation reference", WD_STYLE_TYPE.CHARACTER, 8),
+        ("annotation text", WD_STYLE_TYPE.PARAGRAPH, 10),
+    ):
         identifier = "CommentReference" if kind == WD_STYLE_TYPE.CHARACTER else "CommentText"
         if not any(one.style_id == identifier for one in styles):
             style = styles.add_style(name, kind, builtin=True)
@@ -208,7 +215,9 @@ def main() -> int:
         case "replace":
             if not arguments.old or set(arguments.old) & set("\n\t"):
                 raise Problem("the text to replace must be there, on one line and without tabs")
-            count = sum(replace(one, arguments.old, arguments.new, tracker, arguments.first) for one in stories.paragraphs())
+            count = sum(
+                replace(one, arguments.old, arguments.new, tracker, arguments.first) for one in stories.paragraphs()
+            )
             if not count:
                 raise Problem(f"{arguments.old!r} is nowhere in the document; nothing was written")
             said = f"{count} replaced"

@@ -93,7 +93,9 @@ def relationships(parts: dict[str, bytes], part: str) -> dict[str, tuple[str, st
         target = one.get("Target", "")
         if not external:
             target = unquote(target.partition("#")[0])
-            target = target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+            target = (
+                target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+            )
         found[one.get("Id", "")] = (one.get("Type", "").rpartition("/")[2], target, external)
     return found
 
@@ -123,7 +125,7 @@ def broken_parts(parts: dict[str, bytes]) -> list[tuple[str, str]]:
                         found.append((part, f"is a picture of {picture.width} x {picture.height} pixels"))
                     else:
                         picture.verify()
-            except Exception as error:  # noqa: BLE001 - Pillow raises what its decoders raise
+            except Exception as error:
                 found.append((part, f"is no picture that opens: {type(error).__name__}: {error}"))
     types = parse(parts["[Content_Types].xml"]) if "[Content_Types].xml" in parts else None
     if types is None:

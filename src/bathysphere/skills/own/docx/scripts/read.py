@@ -2,8 +2,8 @@
 """Print what a Word document says, like Markdown: headings, lists, tables, links, notes, pictures, comments, changes.
 
 Tracked changes are shown as {+inserted+} and {-deleted-}; comments as {comment 3, Ann: …}. --accepted shows the text as
-if all were accepted. --numbers puts before each paragraph the number that edit.py wants. --json: paragraphs with number,
-style, text; comments; changes.
+if all were accepted. --numbers puts before each paragraph the number that edit.py wants. --json: paragraphs with
+number, style, text; comments; changes.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class Reader:
         mark = f"[{self.number[element]}] " if self.numbers and element in self.number else ""
         if not said:
             return [mark + "(empty)"] if mark else []
+        if said.startswith("[page break]\n"):
+            mark, said = f"[page break]\n{mark}", said.partition("\n")[2].strip()
         level, item = self.heading(element), self.item(element)
         if level is not None:
             head = "#" * min(level + 1, 6) + " "
@@ -170,7 +172,14 @@ class Reader:
         return None
 
     def _formats(self) -> dict[tuple[str, int], str]:
-        part = next((one for one in self.stories.document.part.package.iter_parts() if str(one.partname) == "/word/numbering.xml"), None)
+        part = next(
+            (
+                one
+                for one in self.stories.document.part.package.iter_parts()
+                if str(one.partname) == "/word/numbering.xml"
+            ),
+            None,
+        )
         if part is None:
             return {}
         abstract = {
@@ -227,7 +236,9 @@ def main() -> int:
         if name in ("footnotes", "endnotes"):
             for one in root:
                 if one.get(qn("w:type")) is None:
-                    print(f"[^{name[0]}{one.get(qn('w:id'))}]: {' '.join(text(p) for p in one.iter(qn('w:p'))).strip()}")
+                    print(
+                        f"[^{name[0]}{one.get(qn('w:id'))}]: {' '.join(text(p) for p in one.iter(qn('w:p'))).strip()}"
+                    )
         elif name.startswith(("header", "footer")):
             said = " / ".join(line for line in (text(p).strip() for p in root.iter(qn("w:p"))) if line)
             if said:

@@ -17,7 +17,10 @@ from ooxml import Problem, open_package
 _KINDS = ("header", "footer", "footnotes", "endnotes", "comments")
 _INSERTED, _DELETED = (qn("w:ins"), qn("w:moveTo")), (qn("w:del"), qn("w:moveFrom"))
 _RANGES = tuple(qn(f"w:{kind}Range{end}") for kind in ("moveFrom", "moveTo") for end in ("Start", "End"))
-_FORMER = tuple(qn(f"w:{name}Change") for name in ("rPr", "pPr", "sectPr", "tblPr", "tblGrid", "tcPr", "trPr", "tblPrEx", "numbering"))
+_FORMER = tuple(
+    qn(f"w:{name}Change")
+    for name in ("rPr", "pPr", "sectPr", "tblPr", "tblGrid", "tcPr", "trPr", "tblPrEx", "numbering")
+)
 
 
 class Stories:
@@ -50,7 +53,9 @@ class Stories:
         self._write.append(write)
         return root
 
-    def paragraphs(self, kinds: tuple[str, ...] = ("document", "header", "footer", "footnotes", "endnotes")) -> Iterator[Any]:
+    def paragraphs(
+        self, kinds: tuple[str, ...] = ("document", "header", "footer", "footnotes", "endnotes")
+    ) -> Iterator[Any]:
         """Every paragraph element of these stories, also those in tables and text boxes."""
         for name, root in self.roots:
             if name.rstrip("0123456789") in kinds:
@@ -67,7 +72,15 @@ def runs(paragraph: Any, deleted: bool = False) -> list[Any]:
             found.append(element)
         elif element.tag in _DELETED and not deleted:
             continue
-        elif element.tag in (*_INSERTED, *_DELETED, qn("w:hyperlink"), qn("w:smartTag"), qn("w:sdt"), qn("w:sdtContent"), qn("w:fldSimple")):
+        elif element.tag in (
+            *_INSERTED,
+            *_DELETED,
+            qn("w:hyperlink"),
+            qn("w:smartTag"),
+            qn("w:sdt"),
+            qn("w:sdtContent"),
+            qn("w:fldSimple"),
+        ):
             stack += reversed(element)
     return found
 
@@ -100,14 +113,15 @@ def isolate(paragraph: Any, start: int, end: int) -> list[Any]:
     for run in runs(paragraph):
         length = len(text_of(run))
         if length and position < end and position + length > start:
+            wanted = run
             if position < start:
-                run = split(run, start - position)
+                wanted = split(run, start - position)
                 length -= start - position
                 position = start
             if position + length > end:
-                split(run, end - position)
+                split(wanted, end - position)
                 length = end - position
-            found.append(run)
+            found.append(wanted)
         position += length
     return found
 
@@ -168,7 +182,12 @@ class Tracker:
     def __init__(self, stories: Stories, author: str) -> None:
         self.author = author
         self.date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        ids = [one.get(qn("w:id"), "") for _, root in stories.roots for one in root.iter() if one.tag in (*_INSERTED, *_DELETED, *_FORMER)]
+        ids = [
+            one.get(qn("w:id"), "")
+            for _, root in stories.roots
+            for one in root.iter()
+            if one.tag in (*_INSERTED, *_DELETED, *_FORMER)
+        ]
         self._last: Any = None
         self._next = max((int(one) for one in ids if one.isdigit()), default=900) + 1
 
@@ -218,7 +237,11 @@ def changes(root: Any) -> list[tuple[str, str, str, str]]:
     """(kind, author, date, text) of the tracked changes of a story."""
     found = []
     for element in root.iter():
-        kind = {**dict.fromkeys(_INSERTED, "inserted"), **dict.fromkeys(_DELETED, "deleted"), **dict.fromkeys(_FORMER, "formatted")}.get(element.tag)
+        kind = {
+            **dict.fromkeys(_INSERTED, "inserted"),
+            **dict.fromkeys(_DELETED, "deleted"),
+            **dict.fromkeys(_FORMER, "formatted"),
+        }.get(element.tag)
         if kind is None:
             continue
         said = "".join(one.text or "" for one in element.iter(qn("w:t"), qn("w:delText")))

@@ -243,7 +243,7 @@ def _pictures(page: Any, where: str) -> list[Finding]:
     return found
 
 
-def field_findings(path: Path, password: str) -> list[Finding]:
+def field_findings(path: Path, password: str, unfilled: bool = False) -> list[Finding]:
     register()
     found: list[Finding] = []
     with edit(path, password) as document:
@@ -253,6 +253,8 @@ def field_findings(path: Path, password: str) -> list[Finding]:
             if one.kind in ("button", "signature"):
                 continue
             if value in (None, "", "Off", []):
+                if unfilled:
+                    continue
                 if one.flags & REQUIRED:
                     found.append(("error", "field", where, "required, and empty"))
                 elif one.kind != "checkbox":

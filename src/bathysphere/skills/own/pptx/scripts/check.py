@@ -29,7 +29,10 @@ from pptx.oxml.ns import qn
 EMU = 12700  # per point
 MIN_SIZE, SMALL_SIZE = 9.0, 12.0
 MANY_WORDS = 120
-FILLER = re.compile(r"\{\{.*?\}\}|lorem ipsum|click to (add|edit)|\bx{3,}\b|\[(insert|your|placeholder|tbd)[^\]]*\]|\bTBD\b", re.I)
+MANY_SHAPES = 500
+FILLER = re.compile(
+    r"\{\{.*?\}\}|lorem ipsum|click to (add|edit)|\bx{3,}\b|\[(insert|your|placeholder|tbd)[^\]]*\]|\bTBD\b", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,15 @@ class Check:
             return
         self.width, self.height = deck.slide_width / EMU, deck.slide_height / EMU
         titles: dict[str, int] = {}
-        for number, slide in enumerate(deck.slides, 1):
+        # Not deck.slides: that refuses the whole deck when one of its slides is missing.
+        entries = deck._element.sldIdLst
+        for number, entry in enumerate(entries if entries is not None else (), 1):
             self.slides = number
-            self._slide(number, slide, Styles(slide, deck), titles)
+            try:
+                slide = deck.part.related_slide(entry.rId)
+                self._slide(number, slide, Styles(slide, deck), titles)
+            except (KeyError, ValueError, AttributeError, TypeError, IndexError) as error:
+                self._add("error", "unreadable", number, "", f"cannot be read: {type(error).__name__}: {error}")
         if not self.slides:
             self._add("error", "no-slides", 0, "", "the deck has no slides")
 
@@ -94,7 +103,9 @@ class Check:
             _, target, _ = related.get(identifier.decode(), ("", "", False))
             order[target] = number
             if target not in parts:
-                self._add("error", "broken-part", number, "", f"the slide leads to {target or 'nothing'}, which is not there")
+                self._add(
+                    "error", "broken-part", number, "", f"the slide leads to {target or 'nothing'}, which is not there"
+                )
         for part, message in broken_parts(parts):
             users = [n for slide, n in order.items() if part in (t for _, t, _ in relationships(parts, slide).values())]
             number = order.get(part) or next(iter(users), 0)
@@ -131,14 +142,17 @@ class Check:
 
     def _text(self, number: int, box: Box, styles: Styles, below: list[Box]) -> None:
         shape = box.shape
-        if found := FILLER.search(shape.text_frame.text):
-            self._add("error", "filler", number, shape, f"still holds {found.group()!r}")
+        self._filler(number, shape, shape.text_frame.text)
         inset = [int(styles.body_attribute(shape, side, default)) / EMU for side, default in
                  (("lIns", "91440"), ("tIns", "45720"), ("rIns", "91440"), ("bIns", "45720"))]  # fmt: skip
         if styles.body_attribute(shape, "vert", "horz") != "horz" or shape.rotation % 180 > 1:
             return
         fit = styles.autofit(shape)
-        scale = float(fit.get("fontScale", "100000")) / 100000 if fit is not None and fit.tag == qn("a:normAutofit") else 1.0
+        scale = (
+            float(fit.get("fontScale", "100000")) / 100000
+            if fit is not None and fit.tag == qn("a:normAutofit")
+            else 1.0
+        )
         wrap = styles.body_attribute(shape, "wrap", "square") != "none"
         room = box.right - box.left - inset[0] - inset[2]
         needed, widest, smallest = self._measure(number, shape, shape.text_frame, styles, room if wrap else 1e6, scale)
@@ -158,7 +172,9 @@ class Check:
         if needed > height + 0.35 * smallest + 1:
             over = needed - height
             if box.text[1] < -1 or box.text[3] > self.height + 1:
-                self._add("error", "overflow", number, shape, f"the text leaves the slide: {over:.0f} pt more than the box")
+                self._add(
+                    "error", "overflow", number, shape, f"the text leaves the slide: {over:.0f} pt more than the box"
+                )
             elif grows:
                 box.top, box.bottom = min(box.top, box.text[1] - inset[1]), max(box.bottom, box.text[3] + inset[3])
             else:
@@ -168,6 +184,11 @@ class Check:
                     "error", "overflow", number, shape, f"needs {needed:.0f} pt of height and has {height:.0f}{why}"
                 )
         self._contrast(number, box, styles, below)
+
+    def _filler(self, number: int, shape: Any, text: str) -> None:
+        if found := FILLER.search(text):
+            severity = "error" if found.group()[0] in "{lLcC" else "warning"
+            self._add(severity, "filler", number, shape, f"still holds {found.group()!r}")
 
     def _measure(
         self, number: int, shape: Any, frame: Any, styles: Styles, room: float, scale: float = 1.0, table: bool = False
@@ -214,7 +235,9 @@ class Check:
             return
         if size < SMALL_SIZE:
             severity = "error" if size < MIN_SIZE else "warning"
-            self._add(severity, "small-type", number, shape, f"{text.strip()[:30]!r} is set in {size:g} pt; use 12 or more")
+            self._add(
+                severity, "small-type", number, shape, f"{text.strip()[:30]!r} is set in {size:g} pt; use 12 or more"
+            )
 
     def _contrast(self, number: int, box: Box, styles: Styles, below: list[Box]) -> None:
         ground = _fill(box.shape, styles)
@@ -240,7 +263,7 @@ class Check:
                     severity = "error" if found < 1.6 else "warning"
                     self._add(
                         severity, "contrast", number, box.shape,
-                        f"{one.text.strip()[:30]!r}: #{look.colour} on #{ground} has a contrast of {found:.1f}; {least} is the least",
+                        f"{one.text.strip()[:30]!r}: #{look.colour} on #{ground} has contrast {found:.1f}, not {least}",
                     )  # fmt: skip
                     return
 
@@ -255,9 +278,11 @@ class Check:
                     continue
                 text = cell.text_frame.text
                 words += len(text.split())
-                if found := FILLER.search(text):
-                    self._add("error", "filler", number, box.shape, f"still holds {found.group()!r}")
-                room = width * (cell.span_width if cell.is_merge_origin else 1) - (cell.margin_left + cell.margin_right) / EMU
+                self._filler(number, box.shape, text)
+                room = (
+                    width * (cell.span_width if cell.is_merge_origin else 1)
+                    - (cell.margin_left + cell.margin_right) / EMU
+                )
                 needed, widest, _ = self._measure(number, box.shape, cell.text_frame, styles, room, table=True)
                 if widest > room + 1:
                     self._add("error", "overflow", number, box.shape, f"{text[:30]!r} has a word wider than its column")
@@ -308,10 +333,15 @@ class Check:
                     self._add("warning", "distorted", number, shape, f"is stretched {change:.2f} times across")
 
     def _overlaps(self, number: int, boxes: list[Box]) -> None:
+        if len(boxes) > MANY_SHAPES:
+            self._add("warning", "many-shapes", number, "", f"{len(boxes)} shapes: too many to look for overlaps")
+            return
         for at, one in enumerate(boxes):
             for other in boxes[at + 1 :]:
                 if one.text and other.text and _common(one.text, other.text, 2.0):
-                    self._add("error", "text-on-text", number, other.shape, f"its text lies on that of {one.shape.name!r}")
+                    self._add(
+                        "error", "text-on-text", number, other.shape, f"its text lies on that of {one.shape.name!r}"
+                    )
                     continue
                 solid = [_is_content(box.shape) for box in (one, other)]
                 if all(solid) and _common(one.area, other.area, 4.0):
@@ -321,7 +351,9 @@ class Check:
                         self._add("warning", "overlap", number, content.shape, "lies partly on a text, or under one")
 
 
-def _flat(shapes: Any, change: tuple[float, float, float, float] = (1, 1, 0, 0)) -> Iterator[tuple[Any, float, float, float, float]]:
+def _flat(
+    shapes: Any, change: tuple[float, float, float, float] = (1, 1, 0, 0)
+) -> Iterator[tuple[Any, float, float, float, float]]:
     """Every shape with its edges in points, those in groups with the group's scale."""
     across, down, x, y = change
     for shape in shapes:
@@ -347,7 +379,9 @@ def _is_empty(shape: Any) -> bool:
         return False
     if shape._element.tag != qn("p:sp"):
         return False
-    return not (shape.has_text_frame and shape.text_frame.text.strip()) and not shape._element.xpath(".//a:fld|.//a:blip")
+    return not (shape.has_text_frame and shape.text_frame.text.strip()) and not shape._element.xpath(
+        ".//a:fld|.//a:blip"
+    )
 
 
 def _is_content(shape: Any) -> bool:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Change a presentation without losing how it looks; the result is a new file.
 
-    edit.py replace IN OUT OLD NEW [--slides 2,4]     text, also where it spans several runs, in tables and notes too
-    edit.py fill IN OUT VALUES.json                   {"name": "text"} goes where {{name}} stands
-    edit.py set IN OUT --slide 3 --shape 5 TEXT       the whole text of a shape (id or name); lines are paragraphs
-    edit.py picture IN OUT --slide 3 --shape 7 FILE   another picture in the same place, cropped to it
-    edit.py order IN OUT 1,3,2,2                      the slides of the result: reorder, delete, repeat (repeat copies)
-    edit.py notes IN OUT --slide 3 TEXT
+edit.py replace IN OUT OLD NEW [--slides 2,4]     text, also where it spans several runs, in tables and notes too
+edit.py fill IN OUT VALUES.json                   {"name": "text"} goes where {{name}} stands
+edit.py set IN OUT --slide 3 --shape 5 TEXT       the whole text of a shape (id or name); lines are paragraphs
+edit.py picture IN OUT --slide 3 --shape 7 FILE   another picture in the same place, cropped to it
+edit.py order IN OUT 1,3,2,2                      the slides of the result: reorder, delete, repeat (repeat copies)
+edit.py notes IN OUT --slide 3 TEXT
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def replace_in_paragraph(paragraph: Any, old: str, new: str) -> int:
 
 
 def set_text(frame: Any, text: str) -> None:
-    """The whole text of a frame; paragraph by paragraph it keeps the look of the one that was there, then of the last."""
+    """The whole text of a frame; each paragraph keeps the look of the one that was there, then of the last."""
     body = frame._txBody
     old = list(body.findall(qn("a:p")))
     for number, line in enumerate(text.split("\n")):
@@ -92,7 +92,9 @@ def find_shape(slide: Any, wanted: str) -> Any:
                 yield from walk(shape.shapes)
 
     every = list(walk(slide.shapes))
-    found = [shape for shape in every if str(shape.shape_id) == wanted] or [shape for shape in every if shape.name == wanted]
+    found = [shape for shape in every if str(shape.shape_id) == wanted] or [
+        shape for shape in every if shape.name == wanted
+    ]
     if len(found) != 1:
         there = ", ".join(f"{shape.shape_id} {shape.name!r}" for shape in every)
         raise Problem(f"{len(found) or 'no'} shapes are called {wanted!r}; there are: {there}")
@@ -240,7 +242,9 @@ def main() -> int:
             if not arguments.old:
                 raise Problem("the text to replace is empty")
             targets = [slides[number - 1] for number in chosen(arguments.slides, len(slides))]
-            count = sum(replace_in_paragraph(p, arguments.old, arguments.new) for one in targets for p in paragraphs(one))
+            count = sum(
+                replace_in_paragraph(p, arguments.old, arguments.new) for one in targets for p in paragraphs(one)
+            )
             if not count:
                 raise Problem(f"{arguments.old!r} is nowhere in these slides; nothing was written")
             said = f"{count} replaced"
@@ -252,7 +256,10 @@ def main() -> int:
             if not isinstance(values, dict):
                 raise Problem(f"{arguments.values} holds no JSON object")
             every = [p for one in slides for p in paragraphs(one)]
-            counts = {name: sum(replace_in_paragraph(p, "{{" + name + "}}", str(value)) for p in every) for name, value in values.items()}
+            counts = {
+                name: sum(replace_in_paragraph(p, "{{" + name + "}}", str(value)) for p in every)
+                for name, value in values.items()
+            }
             unused = [name for name, count in counts.items() if not count]
             said = f"{sum(counts.values())} filled" + (f"; nowhere in the deck: {', '.join(unused)}" if unused else "")
         case "set":

@@ -123,7 +123,13 @@ class Styles:
         """The colour of a solid fill (or of any element that holds one colour)."""
         for one in fill:
             name = etree.QName(one).localname
-            colour = one.get("val") if name == "srgbClr" else self.scheme(one.get("val", "")) if name == "schemeClr" else None
+            colour = (
+                one.get("val")
+                if name == "srgbClr"
+                else self.scheme(one.get("val", ""))
+                if name == "schemeClr"
+                else None
+            )
             if name == "sysClr":
                 colour = one.get("lastClr")
             if colour is None or one.find(qn("a:alpha")) is not None:
@@ -158,7 +164,9 @@ class Styles:
         if not getattr(shape, "is_placeholder", False):
             return []
         ph = shape._element.ph
-        own = next((one for one in self.layout.placeholders if one._element.ph.get("idx", "0") == ph.get("idx", "0")), None)
+        own = next(
+            (one for one in self.layout.placeholders if one._element.ph.get("idx", "0") == ph.get("idx", "0")), None
+        )
         if own is None:
             return []
         kind = own._element.ph.get("type")

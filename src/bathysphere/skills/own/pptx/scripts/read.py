@@ -33,9 +33,10 @@ def chosen(text: str | None, count: int) -> list[int]:
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or (last and not last.isdigit()):
             raise Problem(f"{text!r} is no list of slides; write 1,3-5")
+        for number in (int(first), int(last or first)):
+            if not 1 <= number <= count:
+                raise Problem(f"there is no slide {number}; the deck has {count}")
         numbers += range(int(first), int(last or first) + 1)
-    if bad := [number for number in numbers if not 1 <= number <= count]:
-        raise Problem(f"there is no slide {bad[0]}; the deck has {count}")
     return numbers
 
 
@@ -44,7 +45,10 @@ def describe(shape: Any) -> dict[str, Any]:
     kind = str(shape.shape_type).partition(" ")[0].lower() if shape.shape_type is not None else "shape"
     data: dict[str, Any] = {"id": shape.shape_id, "name": shape.name, "kind": kind}
     if shape.is_placeholder:
-        data["placeholder"] = {"idx": shape.placeholder_format.idx, "type": str(shape.placeholder_format.type).partition(" ")[0]}
+        data["placeholder"] = {
+            "idx": shape.placeholder_format.idx,
+            "type": str(shape.placeholder_format.type).partition(" ")[0],
+        }
     if shape.left is not None and shape.width is not None:
         data["inches"] = [round(value / 914400, 2) for value in (shape.left, shape.top, shape.width, shape.height)]
     alt = shape._element.xpath(".//p:cNvPr")[0].get("descr")
@@ -76,7 +80,9 @@ def slide_data(number: int, slide: Any) -> dict[str, Any]:
         "hidden": slide._element.get("show") == "0",
         "title": title.text_frame.text if title is not None else None,
         "shapes": [describe(shape) for shape in slide.shapes],
-        "notes": slide.notes_slide.notes_text_frame.text if slide.has_notes_slide and slide.notes_slide.notes_text_frame else "",
+        "notes": slide.notes_slide.notes_text_frame.text
+        if slide.has_notes_slide and slide.notes_slide.notes_text_frame
+        else "",
     }
 
 
@@ -88,7 +94,9 @@ def _lines(shape: dict[str, Any]) -> list[str]:
         if one["text"].strip():
             lines.append("  " * one["level"] + "- " + one["text"].replace("\v", " / "))
     if rows := shape.get("rows"):
-        lines += ["| " + " | ".join(cell.replace("\n", " / ").replace("|", "\\|") for cell in row) + " |" for row in rows]
+        lines += [
+            "| " + " | ".join(cell.replace("\n", " / ").replace("|", "\\|") for cell in row) + " |" for row in rows
+        ]
         lines.insert(len(lines) - len(rows) + 1, "|" + " --- |" * len(rows[0]))
     if chart := shape.get("chart"):
         lines.append(f"[chart {chart['type']}: {', '.join(chart['categories'])}]")

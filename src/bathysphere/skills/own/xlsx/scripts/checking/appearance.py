@@ -20,6 +20,7 @@ NARROWEST = 8.43
 _DATED = re.compile(r"\s*=?\s*(TODAY|NOW|DATE|EDATE|EOMONTH|WORKDAY)\(", re.IGNORECASE)
 _TEXT_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{4}")
 _TEXT_NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?%?")
+_YEAR = re.compile(r"(19|20)\d\d")
 _HEADING = re.compile(r"\b(date|day|due|start|end|from|until|month)\b", re.IGNORECASE)
 _CODES = re.compile(r"\b(id|code|no|nr|zip|postal|phone|sku|number|account|year)\b", re.IGNORECASE)
 
@@ -69,6 +70,8 @@ def _cell(cell: Any, place: Place, known: dict[Place, Scalar], heading: str, fin
             findings.warning(
                 "text-date", named(place), f"the date {value.strip()} is text: it cannot be sorted or counted with"
             )
+        elif _YEAR.fullmatch(value.strip()):
+            pass  # Years over columns are headings, and text as all headings.
         elif _TEXT_NUMBER.fullmatch(value.strip()) and not _CODES.search(heading) and not value.startswith("0"):
             findings.warning("text-number", named(place), f"the number {value.strip()[:30]} is text: sums pass over it")
 
