@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from anthropic import Anthropic
 from PIL import Image
@@ -54,7 +55,7 @@ def main() -> int:
 
 def converse(client: Anthropic, task: Task, folder: Path, made: dict[str, Path]) -> Path:
     """Ask for the document and fetch it into ``folder``. Raises Failed."""
-    content: list[dict[str, str]] = [{"type": "text", "text": task.prompt}]
+    content: list[Any] = [{"type": "text", "text": task.prompt}]
     known = {path.name: path for path in made.values()}
     for upload in task.uploads:
         file = client.beta.files.upload(file=known[upload])
@@ -65,7 +66,7 @@ def converse(client: Anthropic, task: Task, folder: Path, made: dict[str, Path])
         betas=["code-execution-2025-08-25", "skills-2025-10-02", "files-api-2025-04-14"],
         container={"skills": [{"type": "anthropic", "skill_id": task.skill, "version": "latest"}]},
         tools=[{"type": "code_execution_20250825", "name": "code_execution"}],
-        messages=[{"role": "user", "content": content}],  # type: ignore[typeddict-item]
+        messages=[{"role": "user", "content": content}],
     )
     said = "".join(block.text for block in message.content if block.type == "text")
     files = [
@@ -87,8 +88,8 @@ def pages(document: Path, folder: Path, count: int) -> list[Path]:
     """Pictures of the first pages, by LibreOffice and poppler. Raises Failed."""
     if document.suffix != ".pdf":
         profile = f"-env:UserInstallation=file://{folder / 'libreoffice'}"
-        command = ["soffice", profile, "--headless", "--norestore", "--convert-to", "pdf", "--outdir", str(folder), str(document)]
-        _run(command)
+        command = ["soffice", profile, "--headless", "--norestore", "--convert-to", "pdf"]
+        _run([*command, "--outdir", str(folder), str(document)])
         document = folder / f"{document.stem}.pdf"
     stem = folder / document.stem
     _run(["pdftoppm", "-png", "-r", "110", "-l", str(count), str(document), str(stem)])
@@ -109,13 +110,14 @@ def contact_sheet(pictures: list[Path], across: int, target: Path) -> None:
     images = [Image.open(picture).convert("RGB") for picture in pictures]
     gap = 14
     wide = (min(WIDTH, 760 * across) - gap) // across - gap
-    shrunk = [image.resize((wide, round(image.height * wide / image.width)), Image.Resampling.LANCZOS) for image in images]
+    sizes = [(wide, round(image.height * wide / image.width)) for image in images]
+    shrunk = [image.resize(size, Image.Resampling.LANCZOS) for image, size in zip(images, sizes, strict=True)]
     high = max(image.height for image in shrunk) + gap
     sheet = Image.new("RGB", ((wide + gap) * across + gap, high * -(-len(shrunk) // across) + gap), "#8A8F98")
     for at, image in enumerate(shrunk):
         sheet.paste(image, (gap + at % across * (wide + gap), gap + at // across * high))
     for colors in (256, 128, 64, 32):
-        sheet.quantize(colors, dither=Image.Dither.NONE).save(target, optimize=True)
+        sheet.quantize(colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= LARGEST:
             return
     raise Failed(f"{target} has {target.stat().st_size:,} bytes with 32 colours")

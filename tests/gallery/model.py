@@ -77,9 +77,8 @@ def respond(body: dict[str, Any]) -> Turn | Failure:
         return Turn(Say("I read the skill first."), Call(EDITOR, {"command": "view", "path": instructions}))
     if len(results) == 1:
         assert "check.py" in results[0], "these are the skill's instructions"
-        return Turn(
-            Say("Now I write the program."), Call(EDITOR, {"command": "create", "path": task.program, "file_text": program})
-        )
+        create = {"command": "create", "path": task.program, "file_text": program}
+        return Turn(Say("Now I write the program."), Call(EDITOR, create))
     if len(results) == 2:
         return Turn(Say("I run it, and check the result."), Call(BASH, {"command": task.run}))
     return Turn(Say(f"It is done. The check says: {results[2][-1500:]}"))

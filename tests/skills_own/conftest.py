@@ -47,7 +47,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
             return runner.run(_execute(host, container, f"{begin}; mkdir {folder}; cd {folder}\n{lines}"))
 
         runner.run(_prepare(host, container))
-        assert run("tar --extract --file $INPUT_DIR/programs.tar --directory /tmp").returncode == 0
+        prepared = run("tar --extract --file $INPUT_DIR/programs.tar --directory /tmp && ln -s /skills /tmp/skills")
+        assert prepared.returncode == 0
         yield run
         runner.run(host.close(stop_host=True))
 

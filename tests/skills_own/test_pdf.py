@@ -16,9 +16,11 @@ from fonts import escaped
 from report import Report
 import matplotlib.pyplot as plt
 figure, axes = plt.subplots(); axes.bar(["a", "b"], [1, 2])
-report = Report("report.pdf", title="Sales", author="Finance", header="Intern \u00e4\u00f6\u00fc")
+report = Report("report.pdf", title="Sales", author="Finance",
+                header="Intern \u00e4\u00f6\u00fc")
 report.cover("Sales \u2014 \u58f2\u4e0a", "What we sold"); report.contents()
-report.heading("Summary"); report.paragraph("<b>\u041f\u0440\u0438\u0432\u0435\u0442</b> \u65e5\u672c\u8a9e " + escaped("R&D < 5"))
+report.heading("Summary")
+report.paragraph("<b>\u041f\u0440\u0438\u0432\u0435\u0442</b> \u65e5\u672c\u8a9e " + escaped("R&D < 5"))
 report.figures([("Revenue", "1.2 M", "+12 %"), ("Orders", "3,410", "")])
 report.table([["Region", "Units"], *[[f"Region {n}", n] for n in range(60)], ["Total", 1770]], total=True)
 report.heading("Detail", 2); report.picture(figure, 0.6, "Figure 1"); report.build()
@@ -36,7 +38,8 @@ canvas.save()
 
 FILL = f"""
 cd ~ && python3 {SCRIPTS}/forms.py fill form.pdf - -o filled.pdf <<'EOF'
-{{"name": "Ada \u611b \u041b\u0430\u0432\u043b\u0435\u0439\u0441", "agree": true, "size": "large", "colour": "blue", "code": "12"}}
+{{"name": "Ada \u611b \u041b\u0430\u0432\u043b\u0435\u0439\u0441",
+ "agree": true, "size": "large", "colour": "blue", "code": "12"}}
 EOF
 """
 
@@ -86,7 +89,8 @@ with pikepdf.new() as document:  # A form whose fields are their own parents.
 EOF
 for file in none.pdf text.pdf damaged.pdf; do python3 {SCRIPTS}/check.py $file; echo "status $?"; done
 python3 {SCRIPTS}/forms.py fill circle.pdf - -o out.pdf <<< '{{"a": 1}}'; echo "status $?"
-python3 {SCRIPTS}/forms.py fill form.pdf - -o out.pdf <<< '{{"size": "huge", "code": "12345", "nobody": 1}}'; echo "status $?"
+python3 {SCRIPTS}/forms.py fill form.pdf - -o out.pdf <<< '{{"size": "huge", "code": "12345", "nobody": 1}}'
+echo "status $?"
 python3 {SCRIPTS}/arrange.py pick form.pdf --pages 2-9 -o out.pdf; echo "status $?"
 ls out.pdf 2> /dev/null
 """

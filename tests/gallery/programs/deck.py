@@ -57,7 +57,7 @@ slide = deck.blank(f"Tickets bring {INCOME['Tickets'][1] / now:.0%} of the incom
 rows = [[name, a, b, f"{b - a:+d}"] for name, (a, b) in INCOME.items()] + [["Income", then, now, f"{now - then:+d}"]]
 left = deck.width * 0.52
 deck.add_table(slide, ["Thousand euros", "2024", "2025", "Change"], rows, deck.left, deck.top + 0.2, left, 3.2, [3, 2, 2, 2], True)
-deck.add_chart(slide, "doughnut", list(INCOME), {"2025": [b for _, b in INCOME.values()]}, deck.left + left + 0.4, deck.top, deck.width - left - 0.4, deck.height - 0.4)
+deck.add_chart(slide, "doughnut", list(INCOME), {"2025": [b for _, b in INCOME.values()]}, deck.left + left + 0.4, deck.top, deck.width - left - 0.4, deck.height - 0.4, alt="Income of 2025: tickets 468, shop 66, events 35 thousand euros")
 deck.text(slide, "The shop grew with the visits; fewer companies booked events.", deck.left, deck.top + 3.7, left, 1, size=20)
 
 slide = deck.blank("Three steps for 2026", notes="The costs of each are on the next slide.")

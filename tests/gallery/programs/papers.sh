@@ -18,7 +18,7 @@ report = Report("/tmp/programme.pdf", title="Programme of the evening", author="
 report.cover("An evening of maps and ships", "Programme for Lind School, 11 November 2026", ["54 pupils, four guides"])
 report.heading("The evening")
 report.paragraph("Doors open at <b>17:00</b>. The pupils go round in four groups, each with a guide, and change every half hour.")
-report.figures([("Pupils", "54", "in four groups"), ("Guides", "4", "two speak French"), ("Stations", "5", "20 to 30 minutes each")])
+report.figures([("Pupils", "54", "in four groups"), ("Guides", "4", "two speak French"), ("Stations", "5", "20 to 40 minutes each")])
 report.table([["Time", "Station", "Guide", "Minutes"], ["17:00", "Welcome in the hall of ropes", "Jon Berg", 20],
               ["17:20", "Maps of the world, and of Ōsaka (大阪)", "Léa Martin", 30], ["17:50", "Ships in bottles", "Per Dahl", 30],
               ["18:20", "Draw your own map", "Ida Nes", 40], ["19:00", "Supper and good night", "Jon Berg", 30],

@@ -25,7 +25,7 @@ def main() -> int:
     parser = program(__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--pages", help="such as 1-3,7,last (the first 200)")
-    parser.add_argument("--unfilled", action="store_true", help="the file is a form that others fill: fields may be empty")
+    parser.add_argument("--unfilled", action="store_true", help="a form that others fill: fields may be empty")
     parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
     parser.add_argument("--all", action="store_true", help=f"every finding, not the first {MOST_SHOWN} of each kind")
     parser.add_argument("--json", action="store_true")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 import warnings
@@ -13,11 +14,26 @@ LARGEST_FILE = 200 * 1024 * 1024
 LARGEST_CONTENT = 600 * 1024 * 1024
 MOST_PARTS = 5000
 
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "| head" is no error.
+
+MEMORY = 3 * 1024**3
+SECONDS = 300
 
 
 class Unreadable(Exception):
     """The file cannot be opened. The text says why and what to do."""
+
+
+def _too_long(*_: object) -> NoReturn:
+    raise Unreadable(
+        f"not done after {SECONDS} s: the workbook is too large to be worked on whole (reference/large.md)"
+    )
+
+
+# For every program here: a hostile or huge workbook ends in a message.
+resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+signal.signal(signal.SIGALRM, _too_long)
+signal.alarm(SECONDS)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "| head" is no error.
 
 
 def fail(why: object, code: int = 2) -> NoReturn:

@@ -126,7 +126,9 @@ class Calculator:
                 self._store(place, failed.error)
             except OverflowError:
                 self._store(place, v.NUM)
-            except (TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as error:
+            except MemoryError:
+                self.unsupported[place] = "too much for this calculator"
+            except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
                 self.unsupported[place] = f"arguments that this calculator does not know ({error})"
 
     def _store(self, place: Place, value: Value) -> None:
@@ -464,7 +466,8 @@ def _called(body: Any, arguments: tuple[Value, ...]) -> Value:
 
 def _binary(operator: str, left: Scalar, right: Scalar) -> Value:
     if operator == "&":
-        return text(left) + text(right)
+        joined = text(left) + text(right)
+        return joined if len(joined) <= 32767 else v.VALUE
     if operator in ("=", "<>", "<", ">", "<=", ">="):
         order = compare(left, right)
         return {"=": order == 0, "<>": order != 0, "<": order < 0, ">": order > 0, "<=": order <= 0, ">=": order >= 0}[
@@ -476,7 +479,7 @@ def _binary(operator: str, left: Scalar, right: Scalar) -> Value:
     if operator == "-":
         return a - b
     if operator == "*":
-        return a * b
+        return a * b if abs(a) < 1e7 and abs(b) < 1e7 else float(a) * float(b)
     if operator == "/":
         return v.DIV0 if b == 0 else a / b
     return FUNCTIONS["POWER"][1](a, b)

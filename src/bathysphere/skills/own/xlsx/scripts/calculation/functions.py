@@ -60,7 +60,7 @@ _over_numbers("SUM", math.fsum)
 _over_numbers("AVERAGE", lambda found: math.fsum(some(found)) / len(found))
 _over_numbers("MIN", lambda found: min(found, default=0))
 _over_numbers("MAX", lambda found: max(found, default=0))
-_over_numbers("PRODUCT", lambda found: math.prod(found) if found else 0)
+_over_numbers("PRODUCT", lambda found: math.prod(map(float, found)) if found else 0)
 _over_numbers("SUMSQ", lambda found: math.fsum(x * x for x in found))
 _over_numbers("MEDIAN", lambda found: statistics.median(some(found, v.NUM)))
 _over_numbers("STDEV STDEV.S", lambda found: statistics.stdev(some(found, least=2)))
@@ -149,7 +149,7 @@ def sumproduct(*arrays: Value) -> Value:
             if isinstance(value, Error):
                 raise Failed(value)
         plain = [x if isinstance(x, int | float) and not isinstance(x, bool) else 0 for x in values]
-        total.append(math.prod(plain))
+        total.append(math.prod(map(float, plain)))
     return math.fsum(total)
 
 
@@ -190,7 +190,7 @@ def rounded(value: Scalar, digits: Scalar, how: str) -> float:
     if not -300 <= places <= 300:
         raise Failed(v.NUM)
     amount = number(value)
-    if places > 15:
+    if places > 15 or abs(amount) * 10.0**places > 1e15:
         return amount
     return float(Decimal(f"{amount:.15g}").quantize(Decimal(1).scaleb(-places), how)) if amount else 0
 
@@ -228,7 +228,8 @@ def power(base: Scalar, exponent: Scalar) -> Value:
     a, b = number(base), number(exponent)
     if a == 0 and b <= 0:
         return v.NUM if b == 0 else v.DIV0
-    result = a**b if a >= 0 or float(b).is_integer() else math.nan
+    # Of whole numbers Python would make one of any length.
+    result = float(a) ** float(b) if a >= 0 or float(b).is_integer() else math.nan
     return v.NUM if isinstance(result, complex) or math.isnan(result) else result
 
 
@@ -358,7 +359,8 @@ def substitute(value: Scalar, old: Scalar, new: Scalar, which: Scalar = None) ->
     if not wanted:
         return whole
     if which is None:
-        return _bounded(whole.replace(wanted, text(new)))
+        longer = whole.count(wanted) * (len(text(new)) - len(wanted))
+        return _bounded(whole.replace(wanted, text(new))) if len(whole) + longer <= 32767 else v.VALUE
     parts, place = whole.split(wanted), _count(which, 1)
     if place >= len(parts):
         return whole
