@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 BESIDE := $(shell cores=$$(nproc); echo $$((cores < 8 ? cores + 1 : 8)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test conformance attacks inspect other-clients oracle gallery check bench image system clean
+.PHONY: demo serve test conformance attacks inspect other-clients oracle fuzz gallery check bench image system clean
 
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
@@ -33,6 +33,9 @@ other-clients: image $(VENV)/dev.done ## the AI SDK, LangChain, pydantic-ai and 
 
 oracle: image $(VENV)/dev.done ## the SDK's own tests of its calls, against a server of ours; ARGS="-k ..."
 	$(BIN)/python -m tests.oracle $(ARGS)
+
+fuzz: image $(VENV)/dev.done ## 20 000 requests made from our OpenAPI description; ARGS="--requests ..."
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 gallery: image $(VENV)/dev.done ## documents that our skills make, and pictures of them; look at them
 	@./scripts/system-packages soffice=libreoffice-impress-nogui pdftoppm=poppler-utils

@@ -75,10 +75,12 @@ def started(module: str, *ports: int) -> Iterator[None]:
         process.wait()
 
 
-async def one_after_another(party: Party, rounds: int, *, stream: bool, messages: int = 1) -> list[Answer]:
+async def one_after_another(
+    party: Party, rounds: int, *, stream: bool, messages: int = 1, model: str = "instant"
+) -> list[Answer]:
     """Answers of one client, after some that are not counted."""
     reader = await Reader.connect(party.port)
-    request = reader.prepared(body(party, stream=stream, messages=messages), party.key)
+    request = reader.prepared(body(party, stream=stream, messages=messages, model=model), party.key)
     for _ in range(min(20, rounds)):
         await reader.ask(request)
     answers = [await reader.ask(request) for _ in range(rounds)]
@@ -132,13 +134,19 @@ def line(name: str, *columns: object) -> None:
 
 async def measure(parties: list[Party], server_pid: int, rounds: int, streams: int) -> None:
     """Print the tables."""
-    line("one client, ms", "p50", "p99", "first token", "p99")
+    line("one client, ms", "p50", "p99")
     for stream in (True, False):
         for party in parties:
             answers = await one_after_another(party, rounds, stream=stream)
-            whole = points([answer.whole for answer in answers])
-            first = points([answer.first_token for answer in answers])
-            line(f"{party.name}, {'streaming' if stream else 'not streaming'}", *whole, *(first if stream else ()))
+            line(
+                f"{party.name}, {'streaming' if stream else 'not streaming'}",
+                *points([answer.whole for answer in answers]),
+            )
+    print()
+    line("first token of three, 10 ms apart, ms", "p50", "p99")
+    for party in parties:
+        answers = await one_after_another(party, rounds // 2, stream=True, model="live-3-10")
+        line(party.name, *points([answer.first_token for answer in answers]))
     print()
     line("requests per second, streaming", *(f"{clients} clients" for clients in CLIENTS))
     for party in parties:
@@ -152,17 +160,15 @@ async def measure(parties: list[Party], server_pid: int, rounds: int, streams: i
             medians.append(points([answer.whole for answer in answers])[0])
         line(party.name, *medians)
     print()
-    line(f"{streams} streams at once, 100 tokens, ms", "lag p50", "lag p99", "longest", "memory MiB")
+    line(f"{streams} streams at once, 100 tokens, ms", "lag p50", "lag p99", "longest", "MiB more")
     for party in parties[1:]:
         before = reset_peak_memory(server_pid)
         answers = await live(party, streams, 100, 200)
         lags = [lag for answer in answers for lag in answer.lags]
         if len(lags) != streams * 100:
             raise RuntimeError(f"{streams * 100 - len(lags)} tokens were lost")
-        ours = party.key != "none"
-        line(
-            party.name, *points(lags), max(lags) * 1000, (peak_memory(server_pid) - before) / (1 << 20) if ours else "-"
-        )
+        more = (peak_memory(server_pid) - before) / (1 << 20) if party.port == parties[-1].port else "-"
+        line(party.name, *points(lags), max(lags) * 1000, more)
 
 
 def main() -> None:

@@ -23,7 +23,11 @@ from typing import Any
 
 import pytest
 
+from tests.specification.checked import AGAINST
+
 COMMAND = (sys.executable, "-c", "import sys; from bathysphere.cli import main; sys.exit(main())")
+# Under pytest, each answer of a server is held beside the specification; a benchmark's server is left alone.
+SERVE = (sys.executable, "-m", "tests.specification.checked") if "PYTEST_VERSION" in os.environ else COMMAND
 UIDS_PER_SERVER = 4096  # a container keeps its uid as long as it lives
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -170,7 +174,7 @@ def running_server(
 
     port = free_port()
     arguments = ["serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(data), "--config", str(config)]
-    process = _start([*COMMAND, *arguments], surroundings, log)
+    process = _start([*SERVE, *arguments], surroundings, log)
     server = Server(process, port, data, log, range(first_uid, first_uid + UIDS_PER_SERVER), environment=surroundings)
     try:
         _wait_until_ready(server)
@@ -215,6 +219,8 @@ def stop(server: Server) -> None:
         raise ServerFailed(f"the server ended with {code} after SIGINT:\n{server.output()}")
     if "Traceback" in server.output():
         raise ServerFailed(f"the server printed a traceback:\n{server.output()}")
+    if AGAINST in server.output():
+        raise ServerFailed(f"the server gave answers that are not in the specification:\n{server.output()}")
     deadline = time.monotonic() + STOP_SECONDS
     while left := server.processes():
         if time.monotonic() > deadline:

@@ -362,6 +362,7 @@ def test_the_record_says_who_did_what_and_how_it_ended(running: Server) -> None:
     rest = get(running, f"{ROOT}/{container}/calls?limit=3&before={page['next_before']}").json()
     assert [call["number"] for call in rest["data"]] == [create["number"]]
     assert rest["next_before"] is None
+    refused(get(running, f"{ROOT}/{container}/calls?before={2**63}"), 400)
 
 
 # The description
@@ -386,13 +387,14 @@ def test_the_description_is_valid_and_complete(running: Server) -> None:
         ("GET", f"{one}/files"),
         ("PUT", f"{one}/files"),
     }
-    for _, path in routes:
-        for operation in described["paths"][path].values():
+    for path, methods in described["paths"].items():
+        for operation in methods.values() if path != "/health" else ():
             assert operation["security"], "every route needs a key"
-            assert operation["responses"]["4XX"]["content"]["application/json"]["schema"]["$ref"].endswith(
-                "ErrorAnswer"
-            )
             assert "422" not in operation["responses"], "what is wrong is a 400, as everywhere"
+            assert {"200", "400", "401", "500"} <= set(operation["responses"])
+            for status, answer in operation["responses"].items():
+                schema = answer["content"].get("application/json", {}).get("schema", {})
+                assert (status >= "400") == (schema.get("$ref") == "#/components/schemas/ErrorAnswer")
 
 
 def test_the_page_names_every_route(running: Server) -> None:

@@ -63,6 +63,13 @@ def test_an_image_that_is_not_built(tmp_path: Path) -> None:
     assert "bathysphere image build" in message
 
 
+def test_a_larger_image_that_is_not_built(tmp_path: Path) -> None:
+    config = tmp_path / "bathysphere.toml"
+    config.write_text("[image]\noffice = true\n")
+    message = refused("--config", str(config), "--port", "0", BATHYSPHERE_IMAGES=str(tmp_path / "images"))
+    assert "no larger container image (image.office)" in message and "bathysphere image build --office" in message
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

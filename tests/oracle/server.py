@@ -26,6 +26,7 @@ from bathysphere.image.image import find
 from bathysphere.settings import Settings
 from bathysphere.store import files, workspaces
 from bathysphere.store.schema import ApiKeyRow, FileRow, MessageBatchRow, OrganizationRow, WorkspaceRow
+from tests.specification.checked import Checked
 
 KEY: Final = "my-anthropic-api-key"
 WORKSPACE: Final = "wrkspc_011CZkZaBF1tNoB5wlCeusgy"
@@ -127,7 +128,7 @@ async def application(data: Path) -> AsyncIterator[ASGIApp]:
     )
     async with open_services(settings, data, image) as services:
         await _identity(services)
-        yield Placeholders(create_app(services), services)
+        yield Checked(Placeholders(create_app(services), services))
 
 
 async def _serve(data: Path, port: int) -> None:

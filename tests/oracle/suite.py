@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.clients.environments import made_once, python_environment, run_process
+from tests.specification.checked import AGAINST
 
 HERE: Final = Path(__file__).parent
 START_SECONDS: Final = 120.0
@@ -95,6 +96,7 @@ def _server(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
         process.terminate()
         process.wait(END_SECONDS)
+        assert AGAINST not in log.read_text(), log.read_text()
     finally:
         process.kill()
         process.wait()

@@ -35,6 +35,8 @@ def test_tracked_changes_are_read_and_can_be_accepted_and_rejected(shell: Shell)
         edit insert 1.docx 2.docx 6 "A new paragraph." --track
         edit delete 2.docx 3.docx 9 --track
         edit set 3.docx 4.docx 10 "Hall of old ropes" --track
+        edit replace 1.docx theirs.docx fell sank --track --author "Cy Dee"
+        read theirs.docx
         read 4.docx
         read 4.docx --changes
         read 4.docx --accepted > view
@@ -48,6 +50,7 @@ END
         diff before rejected && diff view after && echo SAME; diff after before""")
     said = done.stdout
     assert "Visits {-grew by 12 % against-}{+fell to+} 2024;" in said, "also across the runs of bold and italic type"
+    assert "{+{-fell-}+}{+sank+}{+ to+} 2024;" in said, "what one proposes, another can change"
     assert "{+A new paragraph.+}" in said
     assert "  - {-Hall of maps-}\n  - Hall of {+old +}ropes" in said
     assert "deleted by Ann Bee" in said

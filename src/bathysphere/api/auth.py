@@ -20,6 +20,23 @@ _HOW: Final = "Send a key of this server in the x-api-key header, or as Authoriz
 API_VERSIONS: Final = ("2023-06-01", "2026-10-21")
 """Values of ``anthropic-version`` (WIRE 0)."""
 
+_HEADERS: Final[list[dict[str, Any]]] = [
+    {
+        "name": "anthropic-version",
+        "in": "header",
+        "required": False,
+        "description": "Without it, the older one.",
+        "schema": {"type": "string", "enum": list(API_VERSIONS)},
+    },
+    {
+        "name": "anthropic-beta",
+        "in": "header",
+        "required": False,
+        "description": "Betas, joined by commas. Unknown ones are ignored.",
+        "schema": {"type": "string"},
+    },
+]
+
 KEY_SCHEMES: Final = {
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -64,9 +81,11 @@ class ProtectedRoute(APIRoute):
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        more = options.get("openapi_extra") or {}
         options["openapi_extra"] = {
             "security": [{name: []} for name in KEY_SCHEMES],
-            **(options.get("openapi_extra") or {}),
+            **more,
+            "parameters": [*_HEADERS, *more.get("parameters", ())],
         }
         super().__init__(path, endpoint, **options)
 

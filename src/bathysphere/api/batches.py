@@ -11,6 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.batch_upload import receive_batch
+from bathysphere.api.described import cursors, failures
 from bathysphere.api.public_url import public_url
 from bathysphere.api.services import Storage, Storing
 from bathysphere.settings import BatchSettings
@@ -33,7 +34,7 @@ from bathysphere.wire.errors import InvalidRequest, NotFound
 PREFIX: Final = "/v1/messages/batches"
 """The one path of this API whose body is streamed, and has a bound of its own."""
 
-router = APIRouter(prefix=PREFIX, tags=["message batches"], route_class=ProtectedRoute)
+router = APIRouter(prefix=PREFIX, tags=["message batches"], route_class=ProtectedRoute, responses=failures())
 
 _SHOWN_ID: Final = 100
 _LIMIT_TEXT: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
@@ -70,7 +71,7 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post("", openapi_extra={"requestBody": _BODY})
+@router.post("", openapi_extra={"requestBody": _BODY}, responses=failures(413, 429))
 async def create_batch(request: Request, caller: Caller, storing: Storing) -> MessageBatch:
     """Take up to 100 000 requests, to be run one after the other. Their params are checked when they are run."""
     batch = await receive_batch(request, caller, storing)
@@ -78,7 +79,7 @@ async def create_batch(request: Request, caller: Caller, storing: Storing) -> Me
     return _shown(batch, request, storing.settings.batches)
 
 
-@router.get("")
+@router.get("", openapi_extra={"parameters": cursors("batches", *LIST_LIMIT, LIST_LIMIT_DEFAULT)})
 async def list_batches(request: Request, caller: Caller, storing: Storing) -> MessageBatchList:
     """The batches of the workspace, newest first."""
     page = await _page(request, caller.workspace_id, storing)
@@ -91,13 +92,13 @@ async def list_batches(request: Request, caller: Caller, storing: Storing) -> Me
     )
 
 
-@router.get("/{message_batch_id}")
+@router.get("/{message_batch_id}", responses=failures(404))
 async def show_batch(message_batch_id: str, request: Request, caller: Caller, storing: Storing) -> MessageBatch:
     """How a batch stands."""
     return _shown(await _found(storing, caller.workspace_id, message_batch_id), request, storing.settings.batches)
 
 
-@router.post("/{message_batch_id}/cancel")
+@router.post("/{message_batch_id}/cancel", responses=failures(404))
 async def cancel_batch(message_batch_id: str, request: Request, caller: Caller, storing: Storing) -> MessageBatch:
     """Let no more requests of a batch begin; those that run go on to their end. Twice, or too late, is no error."""
     batch = await batches.cancel(storing.database, caller.workspace_id, message_batch_id)
@@ -106,7 +107,7 @@ async def cancel_batch(message_batch_id: str, request: Request, caller: Caller, 
     return _shown(batch, request, storing.settings.batches)
 
 
-@router.delete("/{message_batch_id}")
+@router.delete("/{message_batch_id}", responses=failures(404))
 async def delete_batch(message_batch_id: str, caller: Caller, storing: Storing) -> MessageBatchDeleted:
     """Remove a batch that has ended, and its results."""
     batch = await batches.delete(storing.database, caller.workspace_id, message_batch_id)
@@ -123,7 +124,10 @@ async def delete_batch(message_batch_id: str, caller: Caller, storing: Storing) 
 @router.get(
     "/{message_batch_id}/results",
     response_class=Response,
-    responses={200: {"content": {RESULTS_MEDIA_TYPE: {}}, "description": "one JSON object a line"}},
+    responses={
+        200: {"content": {RESULTS_MEDIA_TYPE: {}}, "description": "one JSON object a line"},
+        **failures(404),
+    },
 )
 async def batch_results(message_batch_id: str, caller: Caller, storing: Storing) -> Response:
     """A line of JSON for each request of a batch that has ended."""

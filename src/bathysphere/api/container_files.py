@@ -17,7 +17,8 @@ from bathysphere.api.acting import Acting
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.container_failures import as_answers
 from bathysphere.api.container_shapes import Written
-from bathysphere.api.containers import FAILURES, PREFIX, ContainerId
+from bathysphere.api.containers import PREFIX, USED, ContainerId
+from bathysphere.api.described import failures
 from bathysphere.api.files import content_disposition
 from bathysphere.api.services import Serving
 from bathysphere.containers.host import HostError
@@ -25,7 +26,7 @@ from bathysphere.wire.errors import TooLarge
 
 _log = logging.getLogger(__name__)
 
-router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES)
+router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=USED)
 
 STREAMED: Final = r"/bathysphere/v1/containers/[^/]+/files"
 """The paths, as a regular expression, whose bodies are not read whole."""
@@ -42,7 +43,11 @@ FilePath = Annotated[
 ]
 
 
-@router.put("/{container_id}/files", openapi_extra={"requestBody": {"required": True, "content": _BYTES}})
+@router.put(
+    "/{container_id}/files",
+    openapi_extra={"requestBody": {"required": True, "content": _BYTES}},
+    responses=failures(413),
+)
 async def upload_to_container(
     container_id: ContainerId, path: FilePath, request: Request, acting: Acting, serving: Serving
 ) -> Written:

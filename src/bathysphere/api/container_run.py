@@ -15,7 +15,8 @@ from bathysphere.api.acting import Acting
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.container_failures import as_answers
 from bathysphere.api.container_shapes import RunEnd, RunOutput, RunRequest, RunResult, ended
-from bathysphere.api.containers import FAILURES, PREFIX, ContainerId
+from bathysphere.api.containers import PREFIX, ContainerId
+from bathysphere.api.described import event_stream, failures
 from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.request_id import request_id
 from bathysphere.api.services import Serving
@@ -25,7 +26,7 @@ from bathysphere.containers.host import Command
 from bathysphere.host.operations import LARGEST_SOURCE
 from bathysphere.wire.errors import InvalidRequest
 
-router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES)
+router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute)
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -34,15 +35,9 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             "The whole run; or, with `stream`, the events `run_output` (RunOutput), `ping`, and at the end `run_end` "
             "(RunEnd) or `error`."
         ),
-        "content": {
-            "text/event-stream": {
-                "schema": {
-                    "type": "string",
-                    "description": "`event:` is the `type` of the object in `data:`.",
-                }
-            }
-        },
-    }
+        "content": event_stream("run_output", "run_end"),
+    },
+    **failures(404, 413, 429, 529),
 }
 
 

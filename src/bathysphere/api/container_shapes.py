@@ -188,19 +188,3 @@ class Written(BaseModel):
     type: Literal["container_file"] = "container_file"
     path: Annotated[str, Field(description="as it was given")]
     size_bytes: int
-
-
-class ErrorShape(BaseModel):
-    """What went wrong."""
-
-    type: str
-    message: str
-    details: dict[str, Any] | None = None
-
-
-class ErrorAnswer(BaseModel):
-    """Every failure, of every route."""
-
-    type: Literal["error"] = "error"
-    error: ErrorShape
-    request_id: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
@@ -15,8 +15,8 @@ from bathysphere.api.container_shapes import (
     ContainerDeleted,
     ContainerInfo,
     ContainerList,
-    ErrorAnswer,
 )
+from bathysphere.api.described import failures
 from bathysphere.api.page_tokens import read_token, token
 from bathysphere.api.services import Services, Serving
 from bathysphere.containers.overview import Overview, State
@@ -26,14 +26,16 @@ from bathysphere.store import containers as rows
 
 PREFIX: Final = "/bathysphere/v1/containers"
 
-FAILURES: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {"model": ErrorAnswer, "description": "The request cannot be carried out."},
-    "5XX": {"model": ErrorAnswer, "description": "The server could not carry it out."},
-}
+FOUND: Final = failures(404)
+USED: Final = failures(404, 429, 529)
+"""Failures of routes that look for a container, and of those that need it to run."""
+
+_LARGEST_NUMBER: Final = 2**63 - 1
+"""What the store can count to."""
 
 ContainerId = Annotated[str, Path(min_length=1, max_length=128, description="the container's id")]
 
-router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=FAILURES)
+router = APIRouter(prefix=PREFIX, tags=["containers"], route_class=ProtectedRoute, responses=failures())
 
 
 @router.get("")
@@ -54,7 +56,7 @@ async def list_containers(
     )
 
 
-@router.post("")
+@router.post("", responses=failures(429, 529))
 async def create_container(acting: Acting, serving: Serving) -> ContainerInfo:
     """Make an empty container."""
     with as_answers():
@@ -62,13 +64,13 @@ async def create_container(acting: Acting, serving: Serving) -> ContainerInfo:
     return await _made(serving, acting, container.id, "idle")
 
 
-@router.get("/{container_id}")
+@router.get("/{container_id}", responses=FOUND)
 async def show_container(container_id: ContainerId, acting: Acting, serving: Serving) -> ContainerInfo:
     """One container; also one that has expired or was deleted, for as long as its record is kept."""
     return await _info(serving, acting.workspace_id, container_id)
 
 
-@router.delete("/{container_id}")
+@router.delete("/{container_id}", responses=failures(404, 529))
 async def delete_container(container_id: ContainerId, acting: Acting, serving: Serving) -> ContainerDeleted:
     """End a container, also in the middle of a call, and remove its disk for good. Twice is no error."""
     with as_answers():
@@ -76,7 +78,7 @@ async def delete_container(container_id: ContainerId, acting: Acting, serving: S
     return ContainerDeleted(id=container_id)
 
 
-@router.post("/{container_id}/fork")
+@router.post("/{container_id}/fork", responses=USED)
 async def fork_container(container_id: ContainerId, acting: Acting, serving: Serving) -> ContainerInfo:
     """Make a container whose disk is a copy of this one's; it has a record and a lifetime of its own."""
     with as_answers():
@@ -84,13 +86,15 @@ async def fork_container(container_id: ContainerId, acting: Acting, serving: Ser
     return await _made(serving, acting, container.id, "suspended")
 
 
-@router.get("/{container_id}/calls")
+@router.get("/{container_id}/calls", responses=FOUND)
 async def list_container_calls(
     container_id: ContainerId,
     acting: Acting,
     serving: Serving,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[int | None, Query(ge=1, description="the `next_before` of the page before")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=_LARGEST_NUMBER, description="the `next_before` of the page before")
+    ] = None,
 ) -> CallList:
     """The record of a container: every call in it, newest first."""
     row = await serving.containers.find(acting.workspace_id, container_id)

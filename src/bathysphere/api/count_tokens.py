@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from bathysphere.api.acting import Acting
 from bathysphere.api.auth import ProtectedRoute
+from bathysphere.api.described import failures
 from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.named_skills import named_skills
 from bathysphere.api.services import Serving
@@ -22,10 +23,10 @@ from bathysphere.wire.blocks import ContainerUploadBlock
 from bathysphere.wire.errors import InvalidRequest
 from bathysphere.wire.requests import CountTokensRequest
 
-router = APIRouter(route_class=ProtectedRoute)
+router = APIRouter(tags=["messages"], route_class=ProtectedRoute)
 
 
-@router.post("/v1/messages/count_tokens")
+@router.post("/v1/messages/count_tokens", responses=failures(402, 403, 404, 413, 429, 504, 529))
 async def count_tokens(request: Request, body: CountTokensRequest, serving: Serving, acting: Acting) -> dict[str, Any]:
     """Count the input tokens of a request as the model would be shown it, with the sub-tools and what it is told."""
     if HOP_HEADER in request.headers:

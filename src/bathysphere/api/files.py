@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.betas import betas
+from bathysphere.api.described import cursors, failures, query
 from bathysphere.api.file_list import listing
 from bathysphere.api.file_upload import receive_upload
 from bathysphere.api.services import Storing
@@ -21,26 +22,73 @@ from bathysphere.store import files
 from bathysphere.store.blobs import BlobReader
 from bathysphere.store.files import File
 from bathysphere.wire.errors import InvalidRequest, NotFound
-from bathysphere.wire.files import FILES_BETA, FileDeleted, FileMetadata, FileMetadataBeta
+from bathysphere.wire.files import (
+    EXPIRES_IN_SECONDS,
+    FILES_BETA,
+    LIST_IDS,
+    LIST_LIMIT,
+    LIST_LIMIT_DEFAULT,
+    FileDeleted,
+    FileList,
+    FileListBeta,
+    FileListManagedAgents,
+    FileMetadata,
+    FileMetadataBeta,
+)
 
-router = APIRouter(prefix="/v1/files", tags=["files"], route_class=ProtectedRoute)
+router = APIRouter(prefix="/v1/files", tags=["files"], route_class=ProtectedRoute, responses=failures())
 
 _SHOWN_ID: Final = 100
 
+_Shape = FileMetadata | FileMetadataBeta
+_Shapes = FileListManagedAgents | FileList | FileListBeta
 
-@router.post("", response_model=FileMetadata)
+_PARAMETERS: Final = [
+    *cursors("files", *LIST_LIMIT, LIST_LIMIT_DEFAULT),
+    query("page", "the `next_page` of the page before", type="string"),
+    query("ids[]", "only these files; alone", type="array", items={"type": "string"}, maxItems=LIST_IDS),
+]
+_FORM: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    "expires_in_seconds": {
+                        "type": "integer",
+                        "minimum": EXPIRES_IN_SECONDS[0],
+                        "maximum": EXPIRES_IN_SECONDS[1],
+                    },
+                },
+            }
+        }
+    },
+}
+_CONTENT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The file's bytes, with its own type.",
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    **failures(404),
+}
+
+
+@router.post("", response_model=_Shape, openapi_extra={"requestBody": _FORM}, responses=failures(413))
 async def upload(request: Request, caller: Caller, storing: Storing) -> Response:
     """Store a file, streamed: parts ``file`` and, if it is to expire, ``expires_in_seconds``, in any order."""
     return _json(_shape(await receive_upload(request, caller, storing), request.headers))
 
 
-@router.get("")
+@router.get("", response_model=_Shapes, openapi_extra={"parameters": _PARAMETERS})
 async def list_files(request: Request, caller: Caller, storing: Storing) -> Response:
     """The files of the workspace, newest first."""
     return _json(await listing(request, caller, storing))
 
 
-@router.get("/{file_id}", response_model=FileMetadata)
+@router.get("/{file_id}", response_model=_Shape, responses=failures(404))
 async def metadata(file_id: str, request: Request, caller: Caller, storing: Storing) -> Response:
     """What is known of a file; also, for 30 days, of one that has expired."""
     found = await files.get(storing.database, caller.workspace_id, file_id)
@@ -49,7 +97,7 @@ async def metadata(file_id: str, request: Request, caller: Caller, storing: Stor
     return _json(_shape(found, request.headers))
 
 
-@router.get("/{file_id}/content")
+@router.get("/{file_id}/content", response_class=StreamingResponse, responses=_CONTENT)
 async def content(file_id: str, caller: Caller, storing: Storing) -> Response:
     """The bytes of a file that code in a container made. Uploads cannot be downloaded."""
     found = await files.get(storing.database, caller.workspace_id, file_id)
@@ -65,7 +113,7 @@ async def content(file_id: str, caller: Caller, storing: Storing) -> Response:
     return _Content(found, await storing.blobs.open(found.blob_key))
 
 
-@router.delete("/{file_id}", response_model=FileDeleted)
+@router.delete("/{file_id}", response_model=FileDeleted, responses=failures(404))
 async def delete(file_id: str, caller: Caller, storing: Storing) -> Response:
     """Remove a file for good."""
     if not await files.delete(storing.database, storing.blobs, caller.workspace_id, file_id):

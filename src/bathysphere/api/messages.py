@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -10,6 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from bathysphere.api.acting import Acting
 from bathysphere.api.attempts import attempt, idempotency_key
 from bathysphere.api.auth import ProtectedRoute
+from bathysphere.api.described import event_stream, failures
 from bathysphere.api.disconnecting import unless_gone
 from bathysphere.api.request_id import answer_headers, request_id
 from bathysphere.api.services import Services, Serving
@@ -20,12 +22,29 @@ from bathysphere.models.base import HOP_HEADER
 from bathysphere.turn.fold import fold
 from bathysphere.wire.errors import InvalidRequest, RateLimited
 from bathysphere.wire.events import StreamEvent
+from bathysphere.wire.message import Message
 from bathysphere.wire.requests import MessagesRequest
 
-router = APIRouter(route_class=ProtectedRoute)
+router = APIRouter(tags=["messages"], route_class=ProtectedRoute)
+
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": Message,
+        "description": "The message; or, with `stream`, its events.",
+        "content": event_stream(
+            "message_start",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop",
+        ),
+    },
+    **failures(402, 403, 404, 409, 413, 429, 504, 529),
+}
 
 
-@router.post("/v1/messages")
+@router.post("/v1/messages", response_model=None, responses=_ANSWERS)
 async def create_message(request: Request, body: MessagesRequest, serving: Serving, acting: Acting) -> Response:
     """Sample a message, with code execution where the model asks for it; streamed when ``stream`` is true."""
     if HOP_HEADER in request.headers:

@@ -9,18 +9,29 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import QueryParams
 
 from bathysphere.api.auth import Caller, ProtectedRoute
+from bathysphere.api.described import cursors, failures, query
 from bathysphere.api.services import Serving
 from bathysphere.models.listing import described, listed
 from bathysphere.wire.errors import InvalidRequest
 from bathysphere.wire.models import LIFECYCLES, LIST_LIMIT, LIST_LIMIT_DEFAULT, ModelInfo, ModelList
 
-router = APIRouter(prefix="/v1/models", tags=["models"], route_class=ProtectedRoute)
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=ProtectedRoute, responses=failures())
 
 _LIMIT_TEXT: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _SHOWN: Final = 200
 
+_PARAMETERS: Final = [
+    *cursors("models", *LIST_LIMIT, LIST_LIMIT_DEFAULT),
+    query(
+        "lifecycle[]",
+        "only models of these stages; without it, all but the retired",
+        type="array",
+        items={"enum": list(LIFECYCLES)},
+    ),
+]
 
-@router.get("", response_model=ModelList)
+
+@router.get("", response_model=ModelList, openapi_extra={"parameters": _PARAMETERS})
 async def list_models(request: Request, caller: Caller, serving: Serving) -> Response:
     """The models of the configuration, most recently released first; retired ones only when they are asked for."""
     query = request.query_params
@@ -49,7 +60,7 @@ async def list_models(request: Request, caller: Caller, serving: Serving) -> Res
     return Response(shown.model_dump_json(), media_type="application/json")
 
 
-@router.get("/{model_id:path}", response_model=ModelInfo)
+@router.get("/{model_id:path}", response_model=ModelInfo, responses=failures(404))
 async def retrieve_model(model_id: str, caller: Caller, serving: Serving) -> Response:
     """What is known of a name that a message can be asked of, also where it is not listed."""
     return Response(described(serving.models, model_id).model_dump_json(), media_type="application/json")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from bathysphere.api.auth import KEY_SCHEMES, Caller, ProtectedRoute
+from bathysphere.api.described import finish
 
 PATH = "/bathysphere/v1/openapi.json"
 
@@ -16,5 +17,7 @@ router = APIRouter(route_class=ProtectedRoute)
 async def openapi(request: Request, caller: Caller) -> JSONResponse:
     """The description; it is made once, when somebody first asks."""
     description = request.app.openapi()
-    description["components"]["securitySchemes"] = KEY_SCHEMES
+    if "securitySchemes" not in description["components"]:
+        description["components"]["securitySchemes"] = KEY_SCHEMES
+        finish(description)
     return JSONResponse(description)

@@ -45,6 +45,8 @@ def doctor(data: Path | None, config: Path | None) -> None:
     console = Console()
     console.print(f"Configuration: {path or 'no file'}\n", markup=False, highlight=False, soft_wrap=True)
     image = find(default_images_directory(), Definition.load(office=settings.image.office))
+    if image is None and settings.image.office:
+        console.print("The configuration asks for the larger image (image.office): bathysphere image build --office\n")
     waived = set(settings.host.waive) >= {"memory limit", "processor limit", "process limit"}
     findings = [
         replace(finding, verdict="waived")

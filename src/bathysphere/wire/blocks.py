@@ -166,10 +166,18 @@ def _text_as_blocks(value: Any) -> Any:
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 
-Content = Annotated[list[RequestBlock], StopAtFirst(), BeforeValidator(_text_as_blocks)]
+Content = Annotated[
+    list[RequestBlock],
+    StopAtFirst(),
+    BeforeValidator(_text_as_blocks, json_schema_input_type=str | list[RequestBlock]),
+]
 """Content of a message: a string stands for one text block."""
 
-SystemText = Annotated[list[TextBlock], StopAtFirst(), BeforeValidator(_text_as_blocks)]
+SystemText = Annotated[
+    list[TextBlock],
+    StopAtFirst(),
+    BeforeValidator(_text_as_blocks, json_schema_input_type=str | list[TextBlock]),
+]
 """A system prompt: a string stands for one text block."""
 
 __all__ = [

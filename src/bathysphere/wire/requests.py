@@ -51,6 +51,9 @@ def _id_as_container(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
 
 
+_CONTAINER: Final = BeforeValidator(_id_as_container, json_schema_input_type=str | ContainerRequest | None)
+
+
 class MessagesRequest(BaseModel):
     """A request to sample. Members that we don't act on are kept, and passed to an upstream that knows them."""
 
@@ -63,7 +66,9 @@ class MessagesRequest(BaseModel):
     tools: Annotated[list[Tool], StopAtFirst()] | None = Field(default=None, max_length=10_000)
     tool_choice: dict[str, Any] | None = None
     stream: bool | None = None
-    container: Annotated[ContainerRequest | None, BeforeValidator(_id_as_container)] = None
+    container: Annotated[
+        ContainerRequest | None, BeforeValidator(_id_as_container, json_schema_input_type=str | ContainerRequest | None)
+    ] = None
     stop_sequences: list[str] | None = None
     thinking: dict[str, Any] | None = None
     context_management: dict[str, Any] | None = None

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import difflib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,55 +49,57 @@ def replace(paragraph: Any, old: str, new: str, tracker: Tracker | None = None, 
 
 def put(found: list[Any], new: str, tracker: Tracker | None) -> None:
     """Put a text in the place of runs."""
-    made = new_run(found[0], new) if new else None
-    if tracker is None:
-        if made is not None:
+    if new:
+        made = new_run(found[0], new)
+        if tracker is None:
             found[0].addprevious(made)
-        for one in found:
-            one.getparent().remove(one)
-        return
-    last = found[-1]
+        else:
+            tracker.insert(made, found[-1])
     for one in found:
-        last = tracker.delete(one)
-    if made is not None:
-        tracker.insert(made, last)
+        if tracker is None:
+            one.getparent().remove(one)
+        else:
+            tracker.delete(one)
 
 
 def set_paragraph(paragraph: Any, content: str, tracker: Tracker | None = None) -> None:
-    """The whole text of a paragraph. Only what differs between old and new is changed."""
+    """The whole text of a paragraph. Only the words that differ between old and new are changed."""
     old = "".join(text_of(one) for one in runs(paragraph))
     if "\0" in old:
         raise Problem("this paragraph holds a picture, a field or a note: use replace for the words")
-    start = 0
-    while start < min(len(old), len(content)) and old[start] == content[start]:
-        start += 1
-    end = 0
-    while end < min(len(old), len(content)) - start and old[-1 - end] == content[-1 - end]:
-        end += 1
-    # Whole words: half of a word struck out is hard to read.
-    while start and not old[start - 1].isspace():
-        start -= 1
-    while end and not all(_begins_word(one, len(one) - end) for one in (old, content)):
-        end -= 1
-    gone, new = (start, len(old) - end), content[start : len(content) - end]
-    if gone[0] < gone[1]:
-        put(isolate(paragraph, *gone), new, tracker)
-    elif new:
-        before = isolate(paragraph, 0, start)
-        made = new_run(before[-1] if before else (runs(paragraph) or [None])[0], new)
-        if before:
-            tracker.insert(made, before[-1]) if tracker else before[-1].addnext(made)
+    words = [re.findall(r"\s+|\S+", one) for one in (old, content)]
+    # From the end, so that the places before stay where they are.
+    for kind, first, last, begin, end in reversed(_differences(*words)):
+        start, stop = (len("".join(words[0][:at])) for at in (first, last))
+        new = "".join(words[1][begin:end])
+        if kind != "insert":
+            put(isolate(paragraph, start, stop), new, tracker)
+        elif before := isolate(paragraph, 0, start):
+            made = new_run(before[-1], new)
+            if tracker is None:
+                before[-1].addnext(made)
+            else:
+                tracker.insert(made, before[-1])
         else:
-            place = 1 if paragraph.find(qn("w:pPr")) is not None else 0
-            if tracker:
+            made = new_run(next(iter(runs(paragraph)), None), new)
+            if tracker is not None:
                 mark = tracker.mark("w:ins")
                 mark.append(made)
                 made = mark
-            paragraph.insert(place, made)
+            paragraph.insert(1 if paragraph.find(qn("w:pPr")) is not None else 0, made)
 
 
-def _begins_word(text: str, at: int) -> bool:
-    return at == 0 or text[at].isspace() or text[at - 1].isspace()
+def _differences(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, int]]:
+    """What differs between two lists of words; differences with no word in between are one."""
+    merged: list[tuple[str, int, int, int, int]] = []
+    for kind, *span in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        first, last, begin, end = span
+        if kind == "equal":
+            continue
+        if merged and not "".join(old[merged[-1][2] : first]).strip():
+            _, first, _, begin, _ = merged.pop()
+        merged.append(("insert" if first == last else "replace", first, last, begin, end))
+    return merged
 
 
 def insert(stories: Stories, after: Any, content: str, style: str | None, tracker: Tracker | None) -> None:

@@ -200,8 +200,14 @@ class Tracker:
         self._next += 1
         return element
 
-    def delete(self, run: Any) -> Any:
-        """Mark a run as deleted; return the mark, which runs that follow each other share."""
+    def delete(self, run: Any) -> None:
+        """Mark a run as deleted; what the same author only proposed to insert goes wholly, as in Word."""
+        parent = run.getparent()
+        if parent.tag == qn("w:ins") and parent.get(qn("w:author")) == self.author:
+            parent.remove(run)
+            if not len(parent):
+                parent.getparent().remove(parent)
+            return
         mark = run.getprevious()
         if mark is None or mark is not self._last:
             mark = self._last = self.mark("w:del")
@@ -210,17 +216,27 @@ class Tracker:
         for element in run.findall(qn("w:t")):
             element.tag = qn("w:delText")
             element.set(qn("xml:space"), "preserve")
-        return mark
 
-    def insert(self, run: Any, after: Any) -> Any:
-        """Put a run after an element, marked as inserted (within an insertion it is part of that)."""
-        if after.getparent().tag == qn("w:ins"):
-            after.addnext(run)
-            return run
+    def insert(self, run: Any, after: Any) -> None:
+        """Put a run after another, marked as inserted."""
+        parent = after.getparent()
+        if parent.tag == qn("w:ins"):
+            if parent.get(qn("w:author")) == self.author:
+                after.addnext(run)
+                return
+            # Somebody else's insertion is divided, so that what is new is not theirs.
+            rest = copy.copy(parent)
+            for child in list(rest):
+                rest.remove(child)
+            for child in list(after.itersiblings()):
+                rest.append(child)
+            if len(rest):
+                rest.set(qn("w:id"), self.mark("w:ins").get(qn("w:id")))
+                parent.addnext(rest)
+            after = parent
         mark = self.mark("w:ins")
         mark.append(run)
         after.addnext(mark)
-        return mark
 
     def paragraph_mark(self, paragraph: Any, name: str) -> None:
         """Mark a paragraph's end as inserted or deleted."""

@@ -1,0 +1,91 @@
+"""schemathesis against a server of ours and its own description: made requests, and what their answers may be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.clients.asking import ask, get, post, question
+from tests.clients.environments import python_environment
+from tests.seeds.expectations import file_ids
+from tests.server import Server, running_server
+
+HERE: Final = Path(__file__).parent
+DESCRIPTION: Final = "/bathysphere/v1/openapi.json"
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "ignored_auth",
+)
+_GENERATED: Final = re.compile(r"([\d,]+) generated")
+
+
+@dataclass(frozen=True)
+class Round:
+    """What became of one run. ``passed``: no answer was one that it should not be."""
+
+    requests: int
+    passed: bool
+    output: str
+
+
+@contextmanager
+def target(folder: Path) -> Iterator[Server]:
+    """A server with the demo model, whose commands are over soon."""
+    with running_server(folder, tables={"sandbox": {"command_seconds": 5, "cell_seconds": 5}}) as server:
+        yield server
+
+
+def run(server: Server, folder: Path, examples: int, seed: int, phases: str) -> Round:
+    """Let schemathesis make up to so many ``examples`` a route and phase, and keep its things in ``folder``."""
+    document = folder / "openapi.json"
+    document.write_bytes(get(server, DESCRIPTION).body)
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    environment |= {"HOME": str(folder), "PYTHONPATH": str(HERE / "plugin"), "SCHEMATHESIS_HOOKS": "fuzz_hooks"}
+    environment |= {"FUZZ_IDS": json.dumps(_things(server)), "NO_COLOR": "1", "COLUMNS": "120"}
+    program = python_environment("fuzz", HERE / "requirements.txt") / "bin" / "schemathesis"
+    options = {
+        "--url": server.base_url,
+        "--header": f"x-api-key: {server.key}",
+        "--checks": ",".join(CHECKS),
+        "--phases": phases,
+        "--max-examples": str(examples),
+        "--seed": str(seed),
+        # Python 3.11 cannot compile in two threads at once; for more, several of these run beside each other.
+        "--workers": "1",
+        "--generation-database": "none",
+        "--suppress-health-check": "all",
+        "--warnings": "off",
+        "--request-timeout": "60",
+    }
+    arguments = [part for option in options.items() for part in option]
+    done = subprocess.run(
+        [program, "run", *arguments, "--continue-on-failure", str(document)],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    generated = _GENERATED.search(done.stdout)
+    requests = int(generated[1].replace(",", "")) if generated else 0
+    return Round(requests, done.returncode == 0 and requests > 0, done.stdout + done.stderr)
+
+
+def _things(server: Server) -> dict[str, list[str]]:
+    """Ids of things for the requests to name."""
+    message = ask(server, "```bash\necho found > found.txt\n```")
+    requests = [{"custom_id": "a", "params": question("```bash\necho deep\n```")}]
+    batch = post(server, "/v1/messages/batches", {"requests": requests}).json()
+    return {
+        "file_id": file_ids(message),
+        "container_id": [message["container"]["id"]],
+        "message_batch_id": [batch["id"]],
+        "model_id": ["claude-opus-5"],
+    }
