@@ -156,7 +156,9 @@ class LimitSettings(_Table):
     request_bytes: int = Field(default=32 * MIB, ge=1024)
     file_bytes: int = Field(default=500 * MIB, ge=1)
     storage_bytes: int = Field(default=1024 * GIB, ge=1, description="all files and skills of an organisation")
-    skill_bytes: int = Field(default=30 * MIB, ge=1024, description="one version of a skill, unpacked (WIRE g)")
+    skill_bytes: int = Field(
+        default=30 * MIB, ge=1024, le=64 * MIB, description="one version of a skill, unpacked (WIRE g)"
+    )
     skill_files: int = Field(default=1000, ge=1, le=10_000, description="in one version of a skill")
     reserve_bytes: int = Field(default=GIB, ge=0, description="of the data directory's disk, which no file may take")
 

@@ -1,4 +1,7 @@
-"""The Files API alone, as the tests run it: ``python -m tests.api.files_server DATA SETTINGS DESCRIPTOR``."""
+"""The Files and Skills APIs alone, as the tests run them.
+
+``python -m tests.api.files_server DATA SETTINGS DESCRIPTOR``
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from fastapi import APIRouter, Body, FastAPI
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from bathysphere.api import errors, files
+from bathysphere.api import errors, files, skill_versions, skills
 from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.services import Storage
 from bathysphere.settings import Settings
@@ -47,7 +50,8 @@ def application(data: Path, settings: Settings) -> FastAPI:
         await database.close()
 
     app = FastAPI(lifespan=lifespan)
-    app.include_router(files.router)
+    for part in (files, skills, skill_versions):
+        app.include_router(part.router)
     errors.install(app)
 
     protected = APIRouter(route_class=ProtectedRoute)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.clients.asking import ask, get, post, question
+from tests.api.multipart_body import CONTENT_TYPE, body, part
+from tests.clients.asking import ask, get, post, question, send
 from tests.clients.environments import python_environment
 from tests.seeds.expectations import file_ids
 from tests.server import Server, running_server
+from tests.skills.making import skill_md
 
 HERE: Final = Path(__file__).parent
 DESCRIPTION: Final = "/bathysphere/v1/openapi.json"
@@ -83,8 +85,14 @@ def _things(server: Server) -> dict[str, list[str]]:
     message = ask(server, "```bash\necho found > found.txt\n```")
     requests = [{"custom_id": "a", "params": question("```bash\necho deep\n```")}]
     batch = post(server, "/v1/messages/batches", {"requests": requests}).json()
+    skill = send(
+        server, "POST", "/v1/skills", [("x-api-key", server.key), ("content-type", CONTENT_TYPE)],
+        body([part('name="files[]"; filename="SKILL.md"', skill_md())]),
+    ).json()  # fmt: skip
     return {
         "file_id": file_ids(message),
+        "skill_id": [skill["id"]],
+        "version": [skill["latest_version_id"], "latest"],
         "container_id": [message["container"]["id"]],
         "message_batch_id": [batch["id"]],
         "model_id": ["claude-opus-5"],

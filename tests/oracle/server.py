@@ -3,13 +3,16 @@
 Those tests were written for a mock: they present a fixed key and name things by placeholders (``file_id``,
 ``model_id``). Here the real application runs with the demo model, and before a request that names such a thing is
 passed on, untouched, the thing is made through the store's own modules if it is not there: a test may delete it.
+For a file of a skill they have ``Example data``, and for a page of its versions ``page``: those two are replaced.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import sys
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,21 +20,41 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bathysphere.api.app import create_app
+from bathysphere.api.page_tokens import token
 from bathysphere.api.server import open_services
 from bathysphere.api.services import Services
 from bathysphere.image.image import find
 from bathysphere.settings import Settings
-from bathysphere.store import files, workspaces
-from bathysphere.store.schema import ApiKeyRow, FileRow, MessageBatchRow, OrganizationRow, WorkspaceRow
+from bathysphere.skills.archive import archived
+from bathysphere.skills.bundle import Bounds, Raw, bundle
+from bathysphere.store import files, skills, workspaces
+from bathysphere.store.schema import (
+    ApiKeyRow,
+    FileRow,
+    MessageBatchRow,
+    OrganizationRow,
+    SkillRow,
+    SkillVersionRow,
+    WorkspaceRow,
+)
+from bathysphere.store.skill_archives import keep
+from bathysphere.wire.ids import new_id
 from tests.specification.checked import Checked
 
 KEY: Final = "my-anthropic-api-key"
 WORKSPACE: Final = "wrkspc_011CZkZaBF1tNoB5wlCeusgy"
 FILE: Final = "file_id"
 BATCH: Final = "message_batch_id"
+SKILL: Final = "skill_id"
+VERSION: Final = "version"
+SKILLS_PATH: Final = "/v1/skills"
+SKILL_FILE: Final = b"Example data"
+FIRST_PAGE: Final = token(datetime(2000, 1, 1, tzinfo=UTC), "skver_before_all").encode()
+SKILL_MD: Final = b"---\nname: oracle\ndescription: Says what is so.\n---\n"
+BOUNDS: Final = Bounds(total_bytes=1024, files=1)
 MODELS: Final = ("*", "before_id", "between", "after_id")
 """Patterns of the configuration: the tests page from one model to another."""
 
@@ -43,15 +66,21 @@ class Placeholders:
         self._app = app
         self._services = services
         self._making = asyncio.Lock()
+        self._made_by_name = {FILE: self._file, BATCH: self._batch, SKILL: self._skill}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; those that name the same thing one after another, since one may delete it."""
         named = scope["path"].split("/") if scope["type"] == "http" else []
-        if FILE not in named and BATCH not in named:
+        making = next((make for name, make in self._made_by_name.items() if name in named), None)
+        if scope["type"] == "http" and scope["path"].startswith(SKILLS_PATH):
+            scope = {**scope, "query_string": scope["query_string"].replace(b"page=page", b"page=" + FIRST_PAGE)}
+            if scope["method"] == "POST":
+                scope, receive = await _with_a_skill(scope, receive)
+        if making is None:
             await self._app(scope, receive, send)
             return
         async with self._making:
-            await (self._file() if FILE in named else self._batch())
+            await making()
             await self._app(scope, receive, send)
 
     async def _file(self) -> None:
@@ -90,6 +119,52 @@ class Placeholders:
                     headers={}, retry=False,
                 )
             )  # fmt: skip
+
+    async def _skill(self) -> None:
+        """One with two versions, so that either can be deleted."""
+        database, blobs, now = self._services.database, self._services.blobs, datetime.now(UTC)
+        for version in (VERSION, "another"):
+            if await skills.get_version(database, WORKSPACE, SKILL, version) is not None:
+                continue
+            made = bundle([Raw("SKILL.md", SKILL_MD)], BOUNDS)
+            snapshot = await keep(made, archived(made.files), blobs)
+            row = SkillVersionRow(
+                id=new_id("skver"), skill_id=SKILL, version=version, name=snapshot.name, digest=snapshot.digest,
+                description=snapshot.description, created_at=now, blob_key=snapshot.blob_key,
+                size_bytes=snapshot.size_bytes, files=[],
+            )  # fmt: skip
+            async with database.writing() as session:
+                skill = await session.get(SkillRow, SKILL)
+                if skill is None:
+                    skill = SkillRow(
+                        id=SKILL, workspace_id=WORKSPACE, display_title="oracle", source="custom", created_at=now,
+                        updated_at=now,
+                    )  # fmt: skip
+                    session.add(skill)
+                    await session.flush()
+                skill.latest_version_id = row.id
+                session.add(row)
+
+
+async def _with_a_skill(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
+    """The request with a file that is a skill in the place of one that is none."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("SKILL.md", SKILL_MD)
+    sent = bytes(body).replace(SKILL_FILE, target.getvalue())
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+    messages = iter([{"type": "http.request", "body": sent, "more_body": False}])
+
+    async def again() -> Message:
+        return next(messages, None) or await receive()
+
+    return {**scope, "headers": [*headers, (b"content-length", str(len(sent)).encode())]}, again
 
 
 async def _identity(services: Services) -> None:

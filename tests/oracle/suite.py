@@ -28,10 +28,14 @@ FILES: Final = (
     "messages/test_batches.py",
     "test_files.py",
     "test_models.py",
+    "test_skills.py",
+    "skills/test_versions.py",
     "beta/test_messages.py",
     "beta/messages/test_batches.py",
     "beta/test_files.py",
     "beta/test_models.py",
+    "beta/test_skills.py",
+    "beta/skills/test_versions.py",
 )
 """Below ``tests/api_resources``."""
 

@@ -143,6 +143,9 @@ class _Form:
     def begin(self, part: PartBegin) -> None:
         self._target = None
         if part.name in _FILES:
+            if part.filename is None and part.content_type is None:
+                # Python before 0.98 sends each file a first time like this: as Python would print it.
+                return
             if len(self._files) == self._bounds.files:
                 raise InvalidRequest(f"files: a skill has at most {self._bounds.files} files")
             self._target = bytearray()

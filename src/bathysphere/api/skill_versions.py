@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from bathysphere.api.auth import Caller, ProtectedRoute
+from bathysphere.api.described import failures
 from bathysphere.api.services import Storage, Storing
 from bathysphere.api.skill_download import SkillDownload
 from bathysphere.api.skill_shapes import (
@@ -21,7 +22,7 @@ from bathysphere.api.skill_shapes import (
     version_shape,
 )
 from bathysphere.api.skill_upload import quota_exceeded, receive_skill, stored
-from bathysphere.api.skills import FILES_SCHEMA, PREFIX, answer, found_skill
+from bathysphere.api.skills import FILES_SCHEMA, PAGING, PREFIX, answer, found_skill
 from bathysphere.store import skills
 from bathysphere.store.blobs import BlobMissing
 from bathysphere.store.quota import StorageQuotaExceeded
@@ -37,7 +38,12 @@ from bathysphere.wire.skills import (
     version_reference,
 )
 
-router = APIRouter(prefix=f"{PREFIX}/{{skill_id}}/versions", tags=["skills"], route_class=ProtectedRoute)
+router = APIRouter(
+    prefix=f"{PREFIX}/{{skill_id}}/versions", tags=["skills"], route_class=ProtectedRoute, responses=failures(404)
+)
+
+_Shape = SkillVersionBeta | SkillVersion
+_Shapes = SkillVersionListBeta | SkillVersionList
 
 _BODY: Final[dict[str, Any]] = {
     "required": True,
@@ -49,7 +55,7 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post("", response_model=SkillVersion, openapi_extra={"requestBody": _BODY})
+@router.post("", response_model=_Shape, openapi_extra={"requestBody": _BODY}, responses=failures(403, 404, 413))
 async def create_skill_version(skill_id: str, request: Request, caller: Caller, storing: Storing) -> Response:
     """Store a new version of a skill: all its files, under the same name in ``SKILL.md``."""
     check_changeable(await found_skill(storing, caller.workspace_id, skill_id))
@@ -76,7 +82,7 @@ async def create_skill_version(skill_id: str, request: Request, caller: Caller, 
     return answer(version_shape(version, old=old))
 
 
-@router.get("", response_model=SkillVersionList)
+@router.get("", response_model=_Shapes, openapi_extra={"parameters": PAGING})
 async def list_skill_versions(skill_id: str, request: Request, caller: Caller, storing: Storing) -> Response:
     """The versions of a skill, newest first; with the beta header oldest first."""
     old = is_old(request.headers)
@@ -95,7 +101,7 @@ async def list_skill_versions(skill_id: str, request: Request, caller: Caller, s
     return answer(SkillVersionList(data=data, next_page=following))
 
 
-@router.get("/{version}", response_model=SkillVersion)
+@router.get("/{version}", response_model=_Shape)
 async def show_skill_version(
     skill_id: str, version: str, request: Request, caller: Caller, storing: Storing
 ) -> Response:
@@ -107,7 +113,12 @@ async def show_skill_version(
 @router.get(
     "/{version}/content",
     response_class=Response,
-    responses={200: {"content": {"application/zip": {}}, "description": "the files, in a folder of the skill's name"}},
+    responses={
+        200: {
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "the files, in a folder of the skill's name",
+        }
+    },
 )
 async def skill_version_content(skill_id: str, version: str, caller: Caller, storing: Storing) -> Response:
     """The files of a version as a zip."""
@@ -119,7 +130,7 @@ async def skill_version_content(skill_id: str, version: str, caller: Caller, sto
         raise version_not_found(skill_id, version) from error
 
 
-@router.delete("/{version}", response_model=SkillVersionDeleted)
+@router.delete("/{version}", response_model=SkillVersionDeleted, responses=failures(403, 404))
 async def delete_skill_version(
     skill_id: str, version: str, request: Request, caller: Caller, storing: Storing
 ) -> Response:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from bathysphere.api.auth import Caller, ProtectedRoute
+from bathysphere.api.described import failures, query
 from bathysphere.api.services import Storage, Storing
 from bathysphere.api.skill_shapes import (
     check_changeable,
@@ -28,6 +29,7 @@ from bathysphere.wire.skills import (
     DISPLAY_NAME_CHARACTERS,
     LIST_LIMIT,
     LIST_LIMIT_BETA,
+    LIST_LIMIT_DEFAULT,
     SKILLS_BETA,
     SOURCES,
     Skill,
@@ -42,7 +44,15 @@ PREFIX: Final = "/v1/skills"
 STREAMED: Final = f"{PREFIX}(/[^/]+/versions)?"
 """The paths of this API whose bodies are streamed, and have a bound of their own."""
 
-router = APIRouter(prefix=PREFIX, tags=["skills"], route_class=ProtectedRoute)
+router = APIRouter(prefix=PREFIX, tags=["skills"], route_class=ProtectedRoute, responses=failures())
+
+_Shape = Skill | SkillBeta
+
+PAGING: Final = [
+    query("limit", "how many at most", type="integer", minimum=1, maximum=LIST_LIMIT[1], default=LIST_LIMIT_DEFAULT),
+    query("page", "the `next_page` of the page before", type="string"),
+]
+_PARAMETERS: Final = [*PAGING, query("source", "only these: `custom` or `anthropic`", type="string")]
 
 FILES_SCHEMA: Final[dict[str, Any]] = {
     "type": "array",
@@ -67,7 +77,7 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post("", response_model=Skill, openapi_extra={"requestBody": _BODY})
+@router.post("", response_model=_Shape, openapi_extra={"requestBody": _BODY}, responses=failures(413))
 async def create_skill(request: Request, caller: Caller, storing: Storing) -> Response:
     """Store a new skill and its first version: a folder with a ``SKILL.md`` at its top, as files or as one zip."""
     old = is_old(request.headers)
@@ -80,19 +90,19 @@ async def create_skill(request: Request, caller: Caller, storing: Storing) -> Re
             display_title=upload.title or upload.bundle.name,
             snapshot=await stored(upload, storing.blobs),
             storage_bytes=storing.settings.limits.storage_bytes,
-            title_unique=old,
+            title_unique=old and upload.title is not None,
         )
     except TitleTaken as error:
         raise InvalidRequest(
-            f"display_title: another skill of this workspace is called {upload.title or upload.bundle.name!r}; choose "
-            "another title, or make a new version of that skill."
+            f"display_title: another skill of this workspace is called {upload.title!r}; choose another title, or make "
+            "a new version of that skill."
         ) from error
     except StorageQuotaExceeded as error:
         raise quota_exceeded(storing) from error
     return answer(skill_shape(Listed(skill, version.version), old=old))
 
 
-@router.get("", response_model=SkillList)
+@router.get("", response_model=SkillListBeta | SkillList, openapi_extra={"parameters": _PARAMETERS})
 async def list_skills(request: Request, caller: Caller, storing: Storing) -> Response:
     """The skills of the workspace and those that the server brings along, newest first."""
     old = is_old(request.headers)
@@ -119,13 +129,13 @@ async def list_skills(request: Request, caller: Caller, storing: Storing) -> Res
     return answer(SkillList(data=[skill for skill in shown if isinstance(skill, Skill)], next_page=following))
 
 
-@router.get("/{skill_id}", response_model=Skill)
+@router.get("/{skill_id}", response_model=_Shape, responses=failures(404))
 async def show_skill(skill_id: str, request: Request, caller: Caller, storing: Storing) -> Response:
     """A skill: its name for display, where it comes from and what its latest version is."""
     return answer(skill_shape(await found_skill(storing, caller.workspace_id, skill_id), old=is_old(request.headers)))
 
 
-@router.delete("/{skill_id}", response_model=SkillDeleted)
+@router.delete("/{skill_id}", response_model=SkillDeleted, responses=failures(403, 404))
 async def delete_skill(skill_id: str, request: Request, caller: Caller, storing: Storing) -> Response:
     """Remove a skill with all its versions, for good. With the beta header its versions must be deleted first."""
     check_changeable(await found_skill(storing, caller.workspace_id, skill_id))

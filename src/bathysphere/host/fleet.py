@@ -121,7 +121,6 @@ class Fleet:
         self._pool = WarmPool(0, self._start_ahead, self._prepare, self._undo)
         self._resting: dict[str, asyncio.Task[None]] = {}
         self._rest_room = asyncio.Semaphore(RESTED_AT_ONCE)
-        self.sync = settings.sync
         self.skill_worker = Worker(skill_folders.OPERATIONS)
         self.skill_room = asyncio.Semaphore(SKILLS_AT_ONCE)
 
@@ -142,7 +141,7 @@ class Fleet:
             await self._disks.create(resident.container_id)
             await self._start(resident, fresh=True)
             # What it begins with is on the disk then, and the first call need not wait for it.
-            await self._make_safe(resident)
+            await self.make_safe(resident)
         except BaseException:
             await asyncio.shield(self._undo(resident))
             raise
@@ -202,8 +201,8 @@ class Fleet:
                 self._residents.pop(container_id, None)
 
     @contextlib.asynccontextmanager
-    async def turn(self, container_id: str) -> AsyncIterator[tuple[Sandbox, Group | None]]:
-        """A container's sandbox, running, for one caller alone.
+    async def turn(self, container_id: str, *, safe: bool = True) -> AsyncIterator[tuple[Sandbox, Group | None]]:
+        """A container's sandbox, running, for one caller alone. Without ``safe`` the caller calls ``make_safe``.
 
         Raises UnknownContainer, TooManySandboxes, SandboxFailed. A GuestError inside ends the sandbox and becomes
         SandboxFailed.
@@ -223,7 +222,8 @@ class Fleet:
                 yield resident.sandbox, resident.group
                 if resident.group is not None:
                     resident.kills = resident.group.usage().memory_kills
-                await self._make_safe(resident)
+                if safe:
+                    await self.make_safe(resident)
             except GuestError as error:
                 # Process 1 is the last one that the kernel would choose, so a kill before it was of the same call.
                 out_of_memory = resident.group is not None and resident.group.usage().memory_kills > resident.kills
@@ -244,8 +244,8 @@ class Fleet:
 
     @contextlib.asynccontextmanager
     async def attached(self, container_id: str) -> AsyncIterator[Resident]:
-        """A running container, for one caller alone. Raises what ``turn`` does."""
-        async with self.turn(container_id):
+        """A running container, for one caller alone, who calls ``make_safe``. Raises what ``turn`` does."""
+        async with self.turn(container_id, safe=False):
             yield self._residents[container_id]
 
     async def create(self, container_id: str, engine: str | None = None) -> None:
@@ -269,7 +269,7 @@ class Fleet:
             try:
                 if resident.sandbox is None:
                     await self._start(resident, fresh)
-                    await self._make_safe(resident)
+                    await self.make_safe(resident)
             except BaseException:
                 if fresh:
                     await asyncio.shield(self._undo(resident))
@@ -280,7 +280,7 @@ class Fleet:
         await self._disks.delete(resident.container_id)
         self._engines.forget(resident.container_id)
 
-    async def _make_safe(self, resident: Resident) -> None:
+    async def make_safe(self, resident: Resident) -> None:
         """See that what was told to a caller as done survives a loss of power. Raises DiskFull and SandboxFailed."""
         if resident.disk is None or not self._settings.sync:
             return
@@ -530,7 +530,7 @@ class Fleet:
             return
         try:
             await resident.sandbox.save_interpreter()
-            await self._make_safe(resident)
+            await self.make_safe(resident)
         except (GuestError, GuestRefusal, DiskFull, SandboxFailed) as error:
             log.warning("%s: the variables of its interpreter are not saved: %s", resident.container_id, error)
 
@@ -570,7 +570,6 @@ class Fleet:
         # Nothing is started from now on: what came while others are ended would be left over.
         self._closing = True
         await self._pool.close()
-        await self.skill_worker.close()
         running = [resident.sandbox for resident in self._residents.values() if resident.sandbox is not None]
         await asyncio.gather(*(sandbox.running.kill() for sandbox in running), return_exceptions=True)
         await asyncio.gather(*self._resting.values(), return_exceptions=True)
@@ -578,6 +577,7 @@ class Fleet:
             for resident in list(self._residents.values()):
                 async with self._visit(resident.container_id) as visited:
                     await self._end(visited)
+        await self.skill_worker.close()
 
 
 def _failure(error: DiskError) -> DiskFull | SandboxFailed:

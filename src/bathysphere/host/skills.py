@@ -76,6 +76,8 @@ async def set_skills(fleet: Fleet, container_id: str, asked: bytes, bring: Bring
                     await shelf.put(name, content)
             resident.skills = None
             await shelf.show(wanted, missing)
+            await fleet.make_safe(resident)
+            await shelf.note(wanted)
         except BaseException:
             await asyncio.shield(shelf.clear())
             raise
@@ -131,7 +133,6 @@ class _Shelf:
 
     def __init__(self, fleet: Fleet, disk: Disk) -> None:
         self._worker = fleet.skill_worker
-        self._sync = fleet.sync
         self._place = str(disk.path / SKILLS)
         self._owner = disk.skills_owner
         self._limited = disk.limited
@@ -172,7 +173,11 @@ class _Shelf:
 
     async def show(self, wanted: dict[str, str], written: list[str]) -> None:
         """Show exactly the wanted ones."""
-        await self._call("The container's skills cannot be exchanged", "show", self._owner, wanted, written, self._sync)
+        await self._call("The container's skills cannot be exchanged", "show", self._owner, [*wanted], written)
+
+    async def note(self, wanted: dict[str, str]) -> None:
+        """Remember what is shown, once it is safe."""
+        await self._call("The container's skills cannot be noted", "note", self._owner, wanted)
 
     async def clear(self) -> None:
         """Remove what was received and not shown."""

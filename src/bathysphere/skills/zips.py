@@ -17,7 +17,7 @@ from bathysphere.skills.refusal import BadSkill, quoted
 MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 """What a zip begins with; the second is an empty one."""
 
-RATIO: Final = 200
+RATIO: Final = 500
 """Inflated to packed size beyond which a file of more than a MiB is a bomb. Deflate itself can reach 1032."""
 
 _RATIO_FROM_BYTES: Final = 1024 * 1024

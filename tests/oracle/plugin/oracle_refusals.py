@@ -26,8 +26,8 @@ REFUSALS = (
     Refusal(
         "api_resources/test_messages.py",
         "test_method_create_with_all_params",
-        "container.skills: Agent Skills are not supported by this server yet",
-        "asks for a Skill; there are none here yet",
+        "container.skills: Skills can only be used when the code execution tool is declared",
+        "asks for a Skill without the tool that reads it, which the documentation requires",
     ),
     Refusal(
         "api_resources/beta/test_messages.py",

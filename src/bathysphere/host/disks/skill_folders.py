@@ -3,7 +3,7 @@
 No sandbox can write here, and no other process of ours does: so nothing here is anybody's trap, and what is named
 is what was put there. Still every step is one from an open directory, and follows no link. A skill is made in
 ``new`` and gets to ``shown`` by a change of name, so nobody ever sees a part of one. ``set`` tells what is shown; it is
-taken away before the first change and written after the last, so it is true or not there.
+taken away before the first change and written when the last is on the disk for good, so it is true or not there.
 
 All of this may block for long; a worker does it.
 """
@@ -16,7 +16,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 
-from bathysphere.host.syscalls import files_as, sync_file_system
+from bathysphere.host.syscalls import files_as
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -94,11 +94,8 @@ def _write_file(folder: int, path: list[str], mode: int, content: int, offset: i
             os.close(file)
 
 
-def show(place: str, owner: int | None, wanted: dict[str, str], written: list[str], sync: bool) -> None:
-    """Have exactly the ``wanted`` skills shown, of which those ``written`` lie in ``new``. Raises OSError.
-
-    With ``sync`` they survive a loss of power before it is noted that they are there.
-    """
+def show(place: str, owner: int | None, wanted: list[str], written: list[str]) -> None:
+    """Have exactly the ``wanted`` skills shown, of which those ``written`` lie in ``new``. Raises OSError."""
     with (
         _opened(place) as skills,
         files_as(owner),
@@ -107,20 +104,24 @@ def show(place: str, owner: int | None, wanted: dict[str, str], written: list[st
     ):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_SET, dir_fd=skills)
-        for name in _names(seen):
+        there = _names(seen)
+        for name in there:
             if name in written or name not in wanted:
                 _remove(new, f".{name}")
                 os.rename(name, f".{name}", src_dir_fd=seen, dst_dir_fd=new)
             if name in written:
                 os.rename(name, name, src_dir_fd=new, dst_dir_fd=seen)
         for name in written:
-            with contextlib.suppress(FileNotFoundError):  # it took another one's place
+            if name not in there:
                 os.rename(name, name, src_dir_fd=new, dst_dir_fd=seen)
         _clear(new)
-        if sync:
-            sync_file_system(skills)
-        descriptor = os.open(_SET, _NEW_FILE, 0o600, dir_fd=new)
-        with os.fdopen(descriptor, "wb") as file:
+
+
+def note(place: str, owner: int | None, wanted: dict[str, str]) -> None:
+    """Tell what is shown, name -> digest, which is on the disk for good by now. Raises OSError."""
+    with _opened(place) as skills, files_as(owner), _opened("new", skills) as new:
+        _remove(new, _SET)
+        with os.fdopen(os.open(_SET, _NEW_FILE, 0o600, dir_fd=new), "wb") as file:
             file.write(json.dumps(wanted).encode())
         os.rename(_SET, _SET, src_dir_fd=new, dst_dir_fd=skills)
 
@@ -146,5 +147,11 @@ def _remove(folder: int, name: str) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-OPERATIONS: dict[str, Callable[..., object]] = {"shown": shown, "write": write, "show": show, "clear": clear}
+OPERATIONS: dict[str, Callable[..., object]] = {
+    "shown": shown,
+    "write": write,
+    "show": show,
+    "note": note,
+    "clear": clear,
+}
 """For a ``Worker``."""
