@@ -82,14 +82,19 @@ class Server:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         return kept | {"ANTHROPIC_BASE_URL": self.base_url, "ANTHROPIC_API_KEY": self.key} | more
 
-    def processes(self) -> dict[int, str]:
-        """Every process of this server by pid: itself, its host daemon, the launchers and what runs in sandboxes."""
+    def processes(self, saying: str = "") -> dict[int, str]:
+        """Every process of this server by pid: itself, its host daemon, the launchers and what runs in sandboxes.
+
+        Of them those whose command line holds ``saying``; to look for one is quick.
+        """
         found = {}
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if saying not in command:
+                    continue
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
                 ours = folder.stat().st_uid in self.uids or any(
                     opened.is_relative_to(self.data) for opened in _open_files(folder)

@@ -118,7 +118,7 @@ def test_delete_beside_a_running_server(running: Server) -> None:
     assert parsed(running, "show", container)["state"] == "deleted"
     assert container not in printed(running, "list")
     assert container in printed(running, "list", "--deleted")
-    assert post(running, f"{ROOT}/{container}/run", {"source": "true"}).status == 400
+    assert post(running, f"{ROOT}/{container}/run", {"source": "true"}).status == 404
     assert [entry["api_key_id"] for entry in parsed(running, "log", container)][1:] == [None], "the operator"
     assert parsed(running, "delete", container) == [{"id": container, "disk_removed": True}], "twice is no error"
 
@@ -145,7 +145,7 @@ def test_delete_without_a_server(tmp_path: Path) -> None:
         start_again(server)
         while (server.data / "host" / "disks" / gone).exists():  # the next server removes it
             time.sleep(0.02)
-        assert post(server, f"{ROOT}/{gone}/run", {"source": "true"}).status == 400
+        assert post(server, f"{ROOT}/{gone}/run", {"source": "true"}).status == 404
         read = post(server, f"{ROOT}/{kept}/run", {"source": "cat file.txt"}).json()
         assert read["stdout"] == "kept\n"
 

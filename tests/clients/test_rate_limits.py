@@ -24,7 +24,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def runs(server: Server, command: str) -> bool:
-    return any(command in line for line in server.processes().values())
+    return bool(server.processes(command))
 
 
 def test_turns_and_containers_at_the_same_time(limited: Server) -> None:

@@ -63,7 +63,7 @@ def leave(server: Server, body: dict[str, Any], when: Callable[[], bool], *more:
 
 
 def running(server: Server, what: str) -> Callable[[], bool]:
-    return lambda: any(what in command for command in server.processes().values())
+    return lambda: bool(server.processes(what))
 
 
 def again(server: Server, body: dict[str, Any], *more: tuple[str, str], key: str | None = None) -> Answer:

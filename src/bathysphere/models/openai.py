@@ -39,6 +39,12 @@ def openai_client(key: str | None, base_url: str | None, timeout_seconds: float)
     )
 
 
+def _never_connected(error: BaseException) -> bool:
+    """The SDK's transport takes a connection that was refused for one that took too long."""
+    cause = error.__cause__
+    return cause is not None and isinstance(cause.__cause__, aiohttp.ClientConnectorError)
+
+
 def _adapted(body: dict[str, Any], complaint: str) -> dict[str, Any] | None:
     """The body without what a server has just complained of; None when nothing can be done about it."""
     changed = dict(body)
@@ -126,6 +132,8 @@ class OpenAIModel:
     def _meaning(self, error: Exception, *, begun: bool) -> Exception:
         """What a failure of the SDK's, or one below it, means to our client."""
         match error:
+            case openai.APITimeoutError() if _never_connected(error):
+                return self._upstream.unreachable(error)
             case openai.APITimeoutError() | httpx2.TimeoutException():
                 return self._upstream.too_slow()
             case openai.APIStatusError():
