@@ -158,7 +158,7 @@ for file in none.xlsx text.xlsx zip.xlsx bomb.xlsx damaged.xlsx; do
     python3 {scripts}/check.py $file; echo "status $?"
 done
 for script in recalc.py overview.py; do python3 {scripts}/$script damaged.xlsx; echo "status $?"; done
-python3 {scripts}/convert.py none.csv out.xlsx; echo "status $?"
+python3 {scripts}/convert.py damaged.xlsx out.csv; echo "status $?"
 """
 
 

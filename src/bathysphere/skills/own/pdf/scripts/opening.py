@@ -47,8 +47,15 @@ def bounded(run: Any) -> int:
         fail("the document needs more than 3 GiB of memory: take fewer pages at a time (--pages)")
     except RecursionError:
         fail("the document is nested too deeply")
+    except Exception as error:
+        # What damaged files make the libraries raise has no end.
+        fail(f"the document is damaged, or has what this program does not expect ({_short(error)})")
     finally:
         signal.alarm(0)
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def examine(path: Path) -> None:

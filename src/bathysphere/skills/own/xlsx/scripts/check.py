@@ -17,7 +17,7 @@ from pathlib import Path
 from checking.appearance import appearance
 from checking.findings import Findings
 from checking.formulas import formulas
-from opening import Unreadable, fail, open_workbook
+from opening import bounded, open_workbook
 
 MOST_SHOWN = 12
 
@@ -29,10 +29,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help=f"every finding, not the first {MOST_SHOWN} of each kind")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    try:
-        findings = check(options.file)
-    except Unreadable as error:
-        fail(error)
+    findings = check(options.file)
     kinds = Counter((one.level, one.kind) for one in findings.found)
     shown: Counter[str] = Counter()
     listed = []
@@ -77,4 +74,4 @@ def check(path: Path) -> Findings:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(bounded(main))

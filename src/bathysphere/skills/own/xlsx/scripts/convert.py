@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from opening import LARGEST_FILE, Unreadable, examine, fail
+from opening import LARGEST_FILE, Unreadable, bounded, examine
 from recalc import convert
 
 TEXTS = {".csv": ",", ".tsv": "\t"}
@@ -27,16 +27,14 @@ def main() -> int:
     parser.add_argument("--text", action="store_true", help="keep all columns as text (leading zeros, long numbers)")
     parser.add_argument("--encoding", default="utf-8-sig", help="of a .csv or .tsv source (utf-8)")
     options = parser.parse_args()
-    try:
-        if options.target.suffix.lower() == ".pdf":
-            _to_pdf(options.source, options.target)
-        else:
+    if options.target.suffix.lower() == ".pdf":
+        _to_pdf(options.source, options.target)
+    else:
+        try:
             frames = _read(options.source, options.sheet, options.text, options.encoding)
             _write(frames, options.target)
-    except Unreadable as error:
-        fail(error)
-    except (ValueError, OSError, ImportError, LookupError) as error:
-        fail(f"{options.source}: {error}")
+        except (ValueError, OSError, LookupError) as error:
+            raise Unreadable(f"{options.source}: {error}") from None
     print(f"wrote {options.target} ({options.target.stat().st_size:,} bytes)")
     return 0
 
@@ -93,4 +91,4 @@ def _write(frames: dict[str, pd.DataFrame], target: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(bounded(main))

@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,23 +24,34 @@ class Unreadable(Exception):
     """The file cannot be opened. The text says why and what to do."""
 
 
-def _too_long(*_: object) -> NoReturn:
-    raise Unreadable(
-        f"not done after {SECONDS} s: the workbook is too large to be worked on whole (reference/large.md)"
-    )
-
-
-# For every program here: a hostile or huge workbook ends in a message.
-resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-signal.signal(signal.SIGALRM, _too_long)
-signal.alarm(SECONDS)
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "| head" is no error.
-
-
 def fail(why: object, code: int = 2) -> NoReturn:
     """End the program with a message for the reader, without a traceback."""
     print(f"error: {why}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def bounded(run: Callable[[], int]) -> int:
+    """Run the program within bounds of memory and time. What is wrong with its input becomes a message."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(SECONDS)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "| head" is no error.
+    try:
+        return run()
+    except Unreadable as error:
+        fail(error)
+    except MemoryError:
+        fail("the workbook needs more than 3 GiB of memory: read it in a stream (reference/large.md)")
+    except Exception as error:
+        # What damaged files make the libraries raise has no end.
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        fail(f"the file is damaged, or has what this program does not expect ({what})")
+    finally:
+        signal.alarm(0)
+
+
+def _too_long(*_: object) -> NoReturn:
+    raise Unreadable(f"not done after {SECONDS} s: too large to be worked on whole (reference/large.md)")
 
 
 def examine(path: Path) -> None:

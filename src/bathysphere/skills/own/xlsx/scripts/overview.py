@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from opening import Unreadable, fail, open_workbook
+from opening import Unreadable, bounded, open_workbook
 from openpyxl.utils import get_column_letter
 
 WHOLE = 20 * 1024 * 1024
@@ -28,10 +28,7 @@ def main() -> int:
     parser.add_argument("--columns", type=int, default=40, help="how many columns of each sheet to describe (40)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    try:
-        report = overview(options.file, options.sheet, max(0, options.rows), max(1, options.columns))
-    except Unreadable as error:
-        fail(error)
+    report = overview(options.file, options.sheet, max(0, options.rows), max(1, options.columns))
     if options.json:
         print(json.dumps(report, ensure_ascii=False, default=str, indent=1))
     else:
@@ -122,4 +119,4 @@ def _print(report: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(bounded(main))

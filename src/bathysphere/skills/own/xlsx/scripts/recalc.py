@@ -26,7 +26,7 @@ from calculation.grammar import column_number
 from calculation.prefixes import prefixed
 from calculation.values import Error, Scalar, compare, stored
 from lxml import etree
-from opening import Unreadable, fail, open_workbook
+from opening import Unreadable, bounded, open_workbook
 from openpyxl.utils import get_column_letter
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -46,10 +46,8 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args()
-    try:
-        report = recalculate(options.file, options.output or options.file, options.engine, options.add_prefixes)
-    except Unreadable as error:
-        fail(error)
+    target = options.output or options.file
+    report = recalculate(options.file, target, options.engine, options.add_prefixes)
     if options.json:
         print(json.dumps(report, ensure_ascii=False, indent=1))
     else:
@@ -281,4 +279,4 @@ def _calculated_on_load(content: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(bounded(main))
