@@ -5,7 +5,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# So many files of tests run beside each other: they wait a good part of their time.
+# So many files of tests run beside each other, in the order of their names: they wait a good part of their time, and
+# those that take long alone must not come last.
 BESIDE := $(shell cores=$$(nproc); echo $$((cores < 8 ? cores + 1 : 8)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -19,7 +20,7 @@ serve: image ## the server on http://127.0.0.1:8321, or as ARGS="--port ..." say
 
 test: image $(VENV)/dev.done ## every test
 	@./scripts/system-packages curl=curl jq=jq runsc=runsc
-	$(BIN)/python -m pytest --numprocesses $(BESIDE) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(BESIDE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 inspect: image ## inspect-ai's own checks of a sandbox, against containers
 	@./scripts/system-packages runsc=runsc

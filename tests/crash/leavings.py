@@ -135,6 +135,7 @@ def stored_files(server: Server) -> tuple[dict[str, Path], set[str]]:
     database = sqlite3.connect(f"file:{store_directory(server.data) / DATABASE_FILE}?mode=ro", uri=True)
     try:
         rows = dict(database.execute("select id, blob_key from files where blob_key is not null").fetchall())
+        keys = {*rows.values(), *(key for (key,) in database.execute("select blob_key from skill_versions"))}
     finally:
         database.close()
-    return {file_id: blobs[key] for file_id, key in rows.items() if key in blobs}, set(rows.values()) ^ set(blobs)
+    return {file_id: blobs[key] for file_id, key in rows.items() if key in blobs}, keys ^ set(blobs)

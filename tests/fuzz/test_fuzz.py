@@ -1,4 +1,4 @@
-"""A few hundred made requests: no answer is a fault or missing in the description. ``make fuzz`` makes more."""
+"""Made requests, a few for each route: no answer is a fault or missing in the description. ``make fuzz`` makes more."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tests.fuzz.made_requests import run, target
 
 def test_made_requests(tmp_path: Path) -> None:
     with target(tmp_path) as server:
-        outcome = run(server, tmp_path, examples=12, seed=1, phases="fuzzing")
+        outcome = run(server, tmp_path, examples=6, seed=1, phases="fuzzing")
     assert outcome.passed, outcome.output
-    assert outcome.requests > 200, outcome.output
+    assert outcome.requests > 100, outcome.output
