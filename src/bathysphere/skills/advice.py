@@ -31,7 +31,8 @@ _ELSEWHERE: Final = re.compile(
     r"|/home/(?!user\b)[\w./-]+|[A-Za-z]:\\\w[\w\\.-]*|~/\.[a-z]+/skills\b[\w./-]*)"
 )
 _NETWORK: Final = re.compile(
-    r"\b(?:pip3?|uv|uv pip|conda|npm|pnpm|yarn|gem|cargo|brew|apt|apt-get)\s+(?:-\w+\s+)*(?:install|add)\s+[\w@.-][^\s`;]*"
+    r"\b(?:pip3?|uv|uv pip|conda|npm|pnpm|yarn|gem|cargo|brew|apt|apt-get)\s+(?:-\w+\s+)*(?:install|add)"
+    r"\s+(?!\.?/)[\w@.-][^\s`;]*"
     r"|\bnpx\s+[\w@-][^\s`;]*|\bgit\s+clone\s+[^\s`;]+|\b(?:curl|wget)\s[^`]*?https?://[^\s`;]*",
 )
 # Programs that skills often call, and that are in neither image.
@@ -94,7 +95,7 @@ def _of_description(bundle: Bundle) -> Iterator[Advice]:
 
 
 def _of_length(text: str) -> Iterator[Advice]:
-    lines = text.count("\n") + 1
+    lines = len(text.splitlines())
     tokens = len(text) // _CHARACTERS_PER_TOKEN
     if lines > LINES or tokens > TOKENS:
         yield Advice(
@@ -110,6 +111,7 @@ def _of_lines(name: str, path: str, text: str, *, script: bool) -> Iterator[Advi
     if (script or path == FILE) and (at := text.find("\r\n")) >= 0:
         after = ", and the #! line cannot be run" if text.startswith("#!") else ""
         yield Advice(path, text.count("\n", 0, at) + 1, f"the lines end with CRLF, as on Windows{after}; use LF")
+    told: set[str] = set()
     language = "sh" if script and not path.endswith(".py") else ""
     for number, line in enumerate(text.splitlines(), 1):
         if not script and (fence := _FENCE.match(line)):
@@ -126,7 +128,8 @@ def _of_lines(name: str, path: str, text: str, *, script: bool) -> Iterator[Advi
             )
         command = _NETWORK.search(line)
         missing = _MISSING.match(line) if language in _SHELLS and command is None else None
-        if missing is not None:
+        if missing is not None and missing[1] not in told:
+            told.add(missing[1])
             yield Advice(path, number, f"calls {missing[1]}, which containers do not have")
         if command is not None and not path.endswith(".py") and not _DENIAL.search(line):
             yield Advice(path, number, f"{quoted(command[0])}: there is no network in a container, and this fails")
