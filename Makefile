@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 BESIDE := $(shell cores=$$(nproc); echo $$((cores < 8 ? cores + 1 : 8)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test conformance attacks inspect other-clients oracle fuzz check bench image system clean
+.PHONY: demo serve test conformance attacks inspect other-clients oracle fuzz gallery check bench image system clean
 
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
@@ -36,6 +36,14 @@ oracle: image $(VENV)/dev.done ## the SDK's own tests of its calls, against a se
 
 fuzz: image $(VENV)/dev.done ## 20 000 requests made from our OpenAPI description; ARGS="--requests ..."
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+gallery: image $(VENV)/dev.done ## documents that our skills make, and pictures of them; look at them
+	@./scripts/system-packages soffice=libreoffice-impress-nogui pdftoppm=poppler-utils
+	@./scripts/system-packages /usr/lib/libreoffice/program/libscfiltlo.so=libreoffice-calc-nogui \
+		/usr/lib/libreoffice/program/libwriterfilterlo.so=libreoffice-writer-nogui \
+		/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf=fonts-liberation \
+		/usr/share/fonts/truetype/crosextra/Carlito-Regular.ttf=fonts-crosextra-carlito
+	$(BIN)/python -m tests.gallery --write docs/gallery $(ARGS)
 
 check: $(VENV)/dev.done ## style, types, direction of imports
 	$(BIN)/ruff check .

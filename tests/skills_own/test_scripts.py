@@ -16,7 +16,7 @@ SKILLS = ("pptx", "docx")
 def test_the_instructions_are_well_formed_and_name_only_what_is_there(name: str) -> None:
     text = (OWN / name / "SKILL.md").read_text("utf-8")
     front = yaml.safe_load(text.split("---\n")[1])
-    assert set(front) == {"name", "description"}
+    assert set(front) == {"name", "description", "metadata"}
     assert front["name"] == name
     assert 1 <= len(front["description"]) <= 1024
     assert "<" not in front["description"]

@@ -1,0 +1,49 @@
+"""Functions newer than Excel 2007 stand in files with a prefix; Excel shows #NAME? for one without it."""
+
+from __future__ import annotations
+
+import re
+
+_NEWER = """
+ACOT ACOTH AGGREGATE ANCHORARRAY ARABIC ARRAYTOTEXT BASE BETA.DIST BETA.INV BINOM.DIST BINOM.DIST.RANGE BINOM.INV
+BITAND BITLSHIFT BITOR BITRSHIFT BITXOR BYCOL BYROW CEILING.MATH CEILING.PRECISE CHISQ.DIST CHISQ.DIST.RT CHISQ.INV
+CHISQ.INV.RT CHISQ.TEST CHOOSECOLS CHOOSEROWS COMBINA CONCAT CONFIDENCE.NORM CONFIDENCE.T COT COTH COVARIANCE.P
+COVARIANCE.S CSC CSCH DAYS DECIMAL DROP ERF.PRECISE ERFC.PRECISE EXPAND EXPON.DIST F.DIST F.DIST.RT F.INV F.INV.RT
+F.TEST FILTERXML FLOOR.MATH FLOOR.PRECISE FORECAST.ETS FORECAST.ETS.CONFINT FORECAST.ETS.SEASONALITY FORECAST.ETS.STAT
+FORECAST.LINEAR FORMULATEXT GAMMA GAMMA.DIST GAMMA.INV GAMMALN.PRECISE GAUSS HSTACK HYPGEOM.DIST IFNA IFS IMAGE IMCOSH
+IMCOT IMCSC IMCSCH IMSEC IMSECH IMSINH IMTAN ISFORMULA ISOMITTED ISOWEEKNUM LAMBDA LET LOGNORM.DIST LOGNORM.INV
+MAKEARRAY MAP MAXIFS MINIFS MODE.MULT MODE.SNGL MUNIT NEGBINOM.DIST NORM.DIST NORM.INV NORM.S.DIST NORM.S.INV
+NUMBERVALUE PDURATION PERCENTILE.EXC PERCENTILE.INC PERCENTRANK.EXC PERCENTRANK.INC PERMUTATIONA PHI POISSON.DIST
+QUARTILE.EXC QUARTILE.INC RANDARRAY RANK.AVG RANK.EQ REDUCE RRI SCAN SEC SECH SEQUENCE SHEET SHEETS SINGLE SKEW.P
+SORTBY STDEV.P STDEV.S SWITCH T.DIST T.DIST.2T T.DIST.RT T.INV T.INV.2T T.TEST TAKE TEXTAFTER TEXTBEFORE TEXTJOIN
+TEXTSPLIT TOCOL TOROW UNICHAR UNICODE UNIQUE VALUETOTEXT VAR.P VAR.S VSTACK WEBSERVICE WEIBULL.DIST WRAPCOLS WRAPROWS
+XLOOKUP XMATCH XOR Z.TEST
+"""
+NEWER = frozenset(_NEWER.split())
+SHEETS = frozenset({"FILTER", "SORT"})
+SPILLING = SHEETS | {
+    "UNIQUE", "SORTBY", "SEQUENCE", "RANDARRAY", "TEXTSPLIT", "VSTACK", "HSTACK", "TOCOL", "TOROW", "TAKE", "DROP",
+}  # fmt: skip
+
+_PIECES = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|(?<![\w.])([A-Za-z][A-Za-z0-9.]*)(?=\()""")
+
+
+def lacking(formula: str) -> list[str]:
+    """The functions of a formula that need a prefix and have none."""
+    names = {match[2].upper() for match in _PIECES.finditer(formula) if match[2]}
+    return sorted(names & (NEWER | SHEETS))
+
+
+def prefixed(formula: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        name = (match[2] or "").upper()
+        before = "_xlfn._xlws." if name in SHEETS else "_xlfn." if name in NEWER else ""
+        return before + match[0]
+
+    return _PIECES.sub(one, formula)
+
+
+def spilling(formula: str) -> list[str]:
+    """The functions of a formula that give several cells."""
+    names = {match[0].upper() for match in re.finditer(r"[A-Za-z]+(?=\()", re.sub('"[^"]*"', "", formula))}
+    return sorted(names & SPILLING)
