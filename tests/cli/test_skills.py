@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bathysphere.api.own_skills import BROUGHT_ALONG
+from bathysphere.api.own_skills import BROUGHT_ALONG, load_own
 from bathysphere.cli.skills import skills
 from bathysphere.image.build import build
 from bathysphere.image.definition import Definition
@@ -25,7 +26,7 @@ from bathysphere.store.database import Database
 from bathysphere.store.skill_archives import keep
 from tests.clients.asking import ask, get
 from tests.models.scripted_upstream import Call, Say, ScriptedUpstream, Turn
-from tests.server import COMMAND, running_server
+from tests.server import running_server
 from tests.skills.making import BOUNDS, files, skill_md, zipped
 
 
@@ -33,9 +34,9 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(skills, [str(argument) for argument in arguments])
 
 
-def folder(parent: Path, name: str = "weekly-report", **more: bytes) -> Path:
-    """A good skill; ``more`` are further files by name, with ``__`` for ``/``."""
-    content = files(name) | {f"{name}/{path.replace('__', '/')}": text for path, text in more.items()}
+def folder(parent: Path, name: str = "weekly-report", more: Mapping[str, bytes] = MappingProxyType({})) -> Path:
+    """A good skill, with further files or other ones."""
+    content = files(name) | {f"{name}/{path}": text for path, text in more.items()}
     for path, text in content.items():
         (parent / path).parent.mkdir(parents=True, exist_ok=True)
         (parent / path).write_bytes(text)
@@ -84,7 +85,7 @@ def test_what_is_added_is_listed_shown_and_removed(tmp_path: Path) -> None:
     ],
 )
 def test_a_refusal_is_one_line_with_file_and_line(tmp_path: Path, content: bytes, said: str) -> None:
-    source = folder(tmp_path, **{"SKILL.md": content})
+    source = folder(tmp_path, more={"SKILL.md": content})
     for command in (("check", source), ("add", source, "--data", tmp_path / "data")):
         refused = run(*command)
         assert (refused.exit_code, refused.stdout) == (1, "")
@@ -119,10 +120,24 @@ def test_two_skills_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
 
     workspace = json.loads(run("list", *data, "--json").stdout)[0]["workspace_id"]
     second = asyncio.run(another())
-    source = folder(tmp_path, new__txt=b"new")
+    source = folder(tmp_path, more={"new.txt": b"new"})
     unclear = run("add", source, *data)
     assert unclear.exit_code == 1 and first in unclear.stderr and second in unclear.stderr
     assert run("add", source, *data, "--skill", first).stdout.strip() == first
+
+
+def test_what_is_for_all_workspaces_is_not_taken_away_here(tmp_path: Path) -> None:
+    async def load() -> None:
+        database = await Database.open(store_directory(tmp_path / "data"))
+        blobs = await LocalBlobs.open_folder(store_directory(tmp_path / "data") / "blobs")
+        await load_own(database, blobs, tmp_path / "data" / "skills", BOUNDS, source="custom")
+        await database.close()
+
+    put = folder(tmp_path / "data" / "skills")
+    asyncio.run(load())
+    assert "(all)" in run("list", "--data", tmp_path / "data").stdout
+    kept = run("remove", "weekly-report", "--data", tmp_path / "data")
+    assert kept.exit_code == 1 and f"lies in {put}: remove it there" in kept.stderr
 
 
 def test_advice_for_authors(tmp_path: Path) -> None:
@@ -135,12 +150,12 @@ def test_advice_for_authors(tmp_path: Path) -> None:
     )
     source = folder(
         tmp_path,
-        **{
+        more={
             "SKILL.md": text + b"\n" * 500,
-            "scripts__bad.py": b"def f(:\n",
-            "scripts__imports.py": b"import PIL, count, tkinter\ntry:\n    import rich\nexcept ImportError:\n    pass\n"
+            "scripts/bad.py": b"def f(:\n",
+            "scripts/imports.py": b"import PIL, count, tkinter\ntry:\n    import rich\nexcept ImportError:\n    pass\n"
             b"import yaml\nimport urllib.request\n",
-            "scripts__run.sh": b"#!/bin/sh\r\necho\r\n",
+            "scripts/run.sh": b"#!/bin/sh\r\necho\r\n",
         },
     )
     (source / "scripts" / "count.py").chmod(0o644)
@@ -192,7 +207,7 @@ def test_what_can_be_imported_is_what_the_image_has() -> None:
 def test_a_server_loads_what_lies_in_its_folder(tmp_path: Path) -> None:
     put = tmp_path / "data" / "skills"
     folder(put, "harbour")
-    folder(put, "broken", **{"SKILL.md": b"no front matter\n"})
+    folder(put, "broken", {"SKILL.md": b"no front matter\n"})
     folder(put, "pptx")
     with ScriptedUpstream() as upstream:
         model = {"match": "claude-sonnet-4-5", "backend": "anthropic", "base_url": upstream.url, "model": "m"}
@@ -214,7 +229,3 @@ def test_a_server_loads_what_lies_in_its_folder(tmp_path: Path) -> None:
             (given,) = message["container"]["skills"]
             assert (given["type"], given["skill_id"]) == ("custom", "harbour")
             assert get(server, "/v1/skills/harbour").json()["source"]["type"] == "custom"
-            # Of the folder is what it holds, and not for the command to take away.
-            command = [*COMMAND, "skills", "remove", "harbour", "--data", str(server.data)]
-            kept = subprocess.run(command, env=server.environment, capture_output=True, text=True, check=False)
-            assert kept.returncode == 1 and str(put / "harbour") in kept.stderr

@@ -17,6 +17,7 @@ TOKENS: Final = 5000
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _DESCRIPTION_CHARACTERS: Final = 40
+_LINE_CHARACTERS: Final = 2000
 _SCRIPTS: Final = (".py", ".sh", ".bash")
 _TEXTS: Final = (*_SCRIPTS, ".md", ".txt")
 
@@ -64,6 +65,7 @@ def advise(bundle: Bundle, importable: Set[str]) -> list[Advice]:
     ``importable``: names of the top-level Python modules that a container has.
     """
     found = [*_of_description(bundle)]
+    own = _modules_of(bundle.files)
     for file in bundle.files:
         script = _is_script(file)
         if file.path != FILE and not script and not file.path.endswith(_TEXTS):
@@ -78,7 +80,6 @@ def advise(bundle: Bundle, importable: Set[str]) -> list[Advice]:
             found += _of_length(text)
             found += _of_named_files(bundle, text)
         if file.path.endswith(".py"):
-            own = _modules_of(bundle.files)
             found += (Advice(file.path, line, said) for line, said in advise_python(text, importable, own))
     return found
 
@@ -113,7 +114,7 @@ def _of_lines(name: str, path: str, text: str, *, script: bool) -> Iterator[Advi
         yield Advice(path, text.count("\n", 0, at) + 1, f"the lines end with CRLF, as on Windows{after}; use LF")
     told: set[str] = set()
     language = "sh" if script and not path.endswith(".py") else ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in _lines(text):
         if not script and (fence := _FENCE.match(line)):
             language = fence[1].lower() if not language else ""
         for place in _OWN.finditer(line):
@@ -144,13 +145,18 @@ def _of_named_files(bundle: Bundle, text: str) -> Iterator[Advice]:
         + rf"(?:/skills/{bundle.name}/|\./)?((?:{'|'.join(map(re.escape, sorted(folders)))})/[\w./-]*\w\.\w{{1,5}})\b"
     )
     told: set[str] = set()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in _lines(text):
         for found in (*named.finditer(line), *_LINK.finditer(line)):
             path = found[1].removeprefix("./").rstrip("/")
             if path in told or path in paths or any(other.startswith(f"{path}/") for other in paths):
                 continue
             told.add(path)
             yield Advice(FILE, number, f"names {quoted(path)}, and there is no such file in the skill")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, those that nobody wrote by hand only so far."""
+    return ((number, line[:_LINE_CHARACTERS]) for number, line in enumerate(text.splitlines(), 1))
 
 
 def _modules_of(files: Iterable[BundledFile]) -> frozenset[str]:
