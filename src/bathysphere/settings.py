@@ -43,6 +43,11 @@ def store_directory(data: Path) -> Path:
     return data / "store"
 
 
+def skills_directory(data: Path) -> Path:
+    """Where the operator puts skills for every workspace, one folder each; the server only reads it, at its start."""
+    return data / "skills"
+
+
 class SettingsError(Exception):
     """The configuration cannot be used; the message names the file, the key and what is allowed."""
 

@@ -100,3 +100,14 @@ async def test_what_is_gone_goes_and_what_is_broken_stays_as_it_was(
     custom = await load_own(database, blobs, folder.parent / "nothing", BOUNDS, source="custom")
     assert custom == Loaded()
     assert await latest(database, "pptx") == before
+
+
+async def test_a_folder_that_cannot_be_read_takes_nothing_away(
+    database: Database, blobs: LocalBlobs, folder: Path
+) -> None:
+    await load_own(database, blobs, folder, BOUNDS)
+    folder.rename(folder.with_name("kept"))
+    folder.write_text("no folder")
+    loaded = await load_own(database, blobs, folder, BOUNDS)
+    assert (loaded.skills, loaded.removed) == ([], []) and str(folder) in (loaded.unreadable or "")
+    assert (await latest(database, "pptx")).name == "pptx"

@@ -32,12 +32,13 @@ _VERSION_CHARACTERS: Final = 32
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of the folders. ``refused`` says why, by the folder's name."""
+    """What became of the folders. ``refused`` says why, by the folder's name; ``unreadable``: why none was read."""
 
     skills: list[str] = field(default_factory=list)
     new_versions: list[SkillVersion] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
+    unreadable: str | None = None
 
 
 async def load_own(
@@ -47,12 +48,19 @@ async def load_own(
 
     Each folder in it is a skill, whose id is its name. One that has changed gets a new version: the one named by
     ``version`` in the ``metadata`` of its front matter, else by the time; older versions stay for those who named
-    them. A skill whose folder is gone is removed, one whose folder cannot be used stays as it was.
+    them. A skill whose folder is gone is removed, one whose folder cannot be used stays as it was. So do all of them
+    where the folder itself cannot be read; one that is not there is an empty one.
 
     Raises BlobError, DatabaseError.
     """
     loaded = Loaded()
-    for path in await anyio.to_thread.run_sync(_folders, folder):
+    try:
+        paths = await anyio.to_thread.run_sync(_folders, folder)
+    except OSError as error:
+        loaded.unreadable = str(error)
+        _log.warning("no skill in %s is loaded, it cannot be read: %s", folder, error)
+        return loaded
+    for path in paths:
         try:
             bundle, archive = await anyio.to_thread.run_sync(_read, path, bounds)
             await _put(database, blobs, bundle, archive, source, loaded)
@@ -67,7 +75,7 @@ async def load_own(
 
 
 def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not folder.exists():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
 

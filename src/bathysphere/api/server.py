@@ -31,7 +31,7 @@ from bathysphere.host.spawning import spawn
 from bathysphere.image.definition import Definition
 from bathysphere.image.image import Image
 from bathysphere.models.configured import ConfiguredModels
-from bathysphere.settings import Settings, store_directory
+from bathysphere.settings import Settings, skills_directory, store_directory
 from bathysphere.store import batch_ageing
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
@@ -67,7 +67,9 @@ async def open_services(
         database = await Database.open(store)
         stack.push_async_callback(database.close)
         blobs = await LocalBlobs.open_folder(store / "blobs", settings.limits.reserve_bytes)
-        await load_own(database, blobs, BROUGHT_ALONG, bounds_of(settings.limits))
+        bounds = bounds_of(settings.limits)
+        own_skills = await load_own(database, blobs, BROUGHT_ALONG, bounds)
+        operators_skills = await load_own(database, blobs, skills_directory(data), bounds, source="custom")
         sweeping = asyncio.create_task(_hourly("expired and abandoned files", lambda: sweep(database, blobs)))
         stack.push_async_callback(_end, sweeping)
         host = LocalHost(data, settings, image.root, Definition.load().environment, spawn)
@@ -89,7 +91,10 @@ async def open_services(
         retries = Retries(settings.retries)
         stack.push_async_callback(retries.close)
         limits = RateLimits(settings.rate_limits)
-        services = Services(settings, database, blobs, host, models, containers, retries, limits)
+        services = Services(
+            settings, database, blobs, host, models, containers, retries, limits,
+            own_skills=own_skills, operators_skills=operators_skills,
+        )  # fmt: skip
         workers = BatchWorkers(services)
         stack.push_async_callback(workers.stop)
         workers.start()

@@ -10,6 +10,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from bathysphere.api.own_skills import Loaded
 from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.retries import Retries
 from bathysphere.containers.containers import Containers
@@ -42,6 +43,10 @@ class Services(Storage):
     containers: Containers
     retries: Retries
     rate_limits: RateLimits
+    own_skills: Loaded = field(default_factory=Loaded, kw_only=True)
+    """Those that come with the server, as they were loaded at its start."""
+    operators_skills: Loaded = field(default_factory=Loaded, kw_only=True)
+    """Those in the operator's folder."""
 
 
 async def storage(connection: HTTPConnection) -> Storage:

@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "doctor": "Try out whether this machine can isolate what models write.",
     "image": "Build and show the container image.",
     "containers": "List, show and delete containers, read what was done in them.",
+    "skills": "Check, add, list and remove Agent Skills.",
     "keys": "Make, list and disable API keys.",
     "workspaces": "List workspaces, and choose what keeps their containers.",
     "models": "Show which upstream a model's name reaches, and why.",

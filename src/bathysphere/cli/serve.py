@@ -20,7 +20,7 @@ from bathysphere.host.privileges import own
 from bathysphere.host.spawning import spawn
 from bathysphere.image.definition import Definition
 from bathysphere.image.image import find
-from bathysphere.settings import default_data_directory, store_directory
+from bathysphere.settings import default_data_directory, skills_directory, store_directory
 
 
 @click.command()
@@ -77,7 +77,7 @@ def _own_part(data: Path, uid: int) -> list[Path]:
     store = store_directory(data)
     store.mkdir(mode=0o700, exist_ok=True)
     own(store, uid)
-    return [store, data / "host", *code()]
+    return [store, skills_directory(data), data / "host", *code()]
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

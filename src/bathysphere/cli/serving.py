@@ -20,7 +20,7 @@ from bathysphere.cli.program import program
 from bathysphere.containers.host import HostError
 from bathysphere.host.configuration import Configuration
 from bathysphere.image.image import Image
-from bathysphere.settings import Settings, SettingsError, default_data_directory
+from bathysphere.settings import Settings, SettingsError, default_data_directory, skills_directory
 from bathysphere.store import keys, workspaces
 from bathysphere.store.database import DatabaseError
 
@@ -49,6 +49,7 @@ def run(
         console.print(f"  image   {image.root}", markup=False)
         console.print(f"  data    {data}", markup=False)
         console.print(f"  config  {config or 'none, all settings are the usual ones'}", markup=False)
+        console.print(f"  skills  {_skills(services, data)}", markup=False)
         for line in services.models.describe():
             console.print(f"  model   {line}", markup=False)
         for line in await services.models.silent():
@@ -62,6 +63,16 @@ def run(
     except (HostError, DatabaseError, SettingsError) as error:
         raise click.ClickException(str(error)) from error
     console.print("Ended; containers keep what they hold.")
+
+
+def _skills(services: Services, data: Path) -> str:
+    """How many there are for every workspace; why one is refused has been logged when it was."""
+    own, operators = services.own_skills, services.operators_skills
+    said = f"{len(own.skills)} that come along, {len(operators.skills)} in {skills_directory(data)}"
+    if operators.unreadable is not None:
+        said += ", which cannot be read (see the warning)"
+    refused = len(own.refused) + len(operators.refused)
+    return f"{said}; {refused} refused (see the warnings)" if refused else said
 
 
 async def _invitation(services: Services, url: str, data: Path) -> str:

@@ -139,7 +139,7 @@ async def resolve(
         if skill is None or skill.source != kind:
             return None
         row = await _version(session, skill, version)
-        return None if row is None else (_shown(skill), _shown_version(row))
+        return None if row is None else (shown(skill), shown_version(row))
 
 
 async def add(
@@ -177,7 +177,7 @@ async def add(
     except BaseException:
         await forget(blobs, snapshot.blob_key)
         raise
-    return _shown(skill), _shown_version(version)
+    return shown(skill), shown_version(version)
 
 
 async def add_version(
@@ -209,14 +209,14 @@ async def add_version(
     if row is None:
         await forget(blobs, snapshot.blob_key)
         return None
-    return _shown_version(row)
+    return shown_version(row)
 
 
 async def get(database: Database, workspace_id: str, skill_id: str) -> Listed | None:
     """The skill, of this workspace or the server's own; None when there is none of that id."""
     async with database.reading() as session:
         found = (await session.execute(_listed(workspace_id).where(SkillRow.id == skill_id))).first()
-    return None if found is None else Listed(_shown(found[0]), found[1])
+    return None if found is None else Listed(shown(found[0]), found[1])
 
 
 async def older(
@@ -230,7 +230,7 @@ async def older(
         query = query.where(_skill_place < _place(than))
     query = query.order_by(SkillRow.created_at.desc(), SkillRow.id.desc()).limit(limit + 1)
     async with database.reading() as session:
-        found = [Listed(_shown(row), version) for row, version in await session.execute(query)]
+        found = [Listed(shown(row), version) for row, version in await session.execute(query)]
     return Page(found[:limit], len(found) > limit)
 
 
@@ -239,7 +239,7 @@ async def get_version(database: Database, workspace_id: str, skill_id: str, vers
     async with database.reading() as session:
         skill = await _skill(session, workspace_id, skill_id)
         row = None if skill is None else await _version(session, skill, version)
-        return None if row is None else _shown_version(row)
+        return None if row is None else shown_version(row)
 
 
 async def versions(
@@ -256,7 +256,7 @@ async def versions(
             query = query.where(_version_place < _place(after))
         query = query.order_by(SkillVersionRow.created_at.desc(), SkillVersionRow.id.desc())
     async with database.reading() as session:
-        found = [_shown_version(row) for row in await session.scalars(query.limit(limit + 1))]
+        found = [shown_version(row) for row in await session.scalars(query.limit(limit + 1))]
     return VersionPage(found[:limit], len(found) > limit)
 
 
@@ -316,7 +316,7 @@ async def delete_version(
         skill.updated_at = now or datetime.now(UTC)
         await session.delete(row)
     await forget(blobs, row.blob_key)
-    return _shown_version(row)
+    return shown_version(row)
 
 
 async def has_own(database: Database, skill_id: str, digest: str) -> bool:
@@ -375,13 +375,13 @@ async def put_own(
         raise
     if row.blob_key != snapshot.blob_key:
         await forget(blobs, snapshot.blob_key)
-    return _shown_version(row)
+    return shown_version(row)
 
 
 async def remove_own(database: Database, blobs: Blobs, gone: Callable[[Skill], bool]) -> list[str]:
     """Remove those of the server's own skills for which ``gone`` holds; their ids."""
     async with database.writing() as session:
-        rows = [row for row in await session.scalars(_own()) if gone(_shown(row))]
+        rows = [row for row in await session.scalars(_own()) if gone(shown(row))]
         ids = [row.id for row in rows]
         of_them = SkillVersionRow.skill_id.in_(ids)
         keys = list(await session.scalars(select(SkillVersionRow.blob_key).where(of_them)))
@@ -431,7 +431,8 @@ async def _append(
     return row
 
 
-def _visible(workspace_id: str) -> ColumnElement[bool]:
+def visible(workspace_id: str) -> ColumnElement[bool]:
+    """Of a row of a skill: that a workspace can see it, as its own or the server's."""
     return or_(SkillRow.workspace_id == workspace_id, SkillRow.workspace_id.is_(None))
 
 
@@ -443,12 +444,12 @@ def _listed(workspace_id: str) -> Select[SkillRow, str | None]:
     return (
         select(SkillRow, SkillVersionRow.version)
         .outerjoin(SkillVersionRow, SkillVersionRow.id == SkillRow.latest_version_id)
-        .where(_visible(workspace_id))
+        .where(visible(workspace_id))
     )
 
 
 async def _skill(session: AsyncSession, workspace_id: str, skill_id: str) -> SkillRow | None:
-    return await session.scalar(select(SkillRow).where(SkillRow.id == skill_id, _visible(workspace_id)))
+    return await session.scalar(select(SkillRow).where(SkillRow.id == skill_id, visible(workspace_id)))
 
 
 async def _version(session: AsyncSession, skill: SkillRow, version: str) -> SkillVersionRow | None:
@@ -469,7 +470,8 @@ def _place(position: Position) -> Tuple:
     return tuple_(literal(position.created_at, Moment()), literal(position.id))
 
 
-def _shown(row: SkillRow) -> Skill:
+def shown(row: SkillRow) -> Skill:
+    """A row as what it says."""
     source: Source = "anthropic" if row.source == "anthropic" else "custom"
     return Skill(
         id=row.id,
@@ -482,7 +484,8 @@ def _shown(row: SkillRow) -> Skill:
     )
 
 
-def _shown_version(row: SkillVersionRow) -> SkillVersion:
+def shown_version(row: SkillVersionRow) -> SkillVersion:
+    """A row as what it says."""
     return SkillVersion(
         id=row.id,
         skill_id=row.skill_id,
