@@ -28,6 +28,7 @@ from tests.specification.checked import AGAINST
 COMMAND = (sys.executable, "-c", "import sys; from bathysphere.cli import main; sys.exit(main())")
 # Under pytest, each answer of a server is held beside the specification; a benchmark's server is left alone.
 SERVE = (sys.executable, "-m", "tests.specification.checked") if "PYTEST_VERSION" in os.environ else COMMAND
+SERVERS_PER_PROCESS = 256
 UIDS_PER_SERVER = 4096  # a container keeps its uid as long as it lives
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -164,7 +165,9 @@ def running_server(
     ``models`` are the ``[[models]]`` entries of its configuration, ``tables`` the other tables by name.
     """
     number = next(_servers_started)
-    first_uid = 1_900_000_000 + (os.getpid() % 2048 * 16 + number % 16) * UIDS_PER_SERVER
+    # One of the first may run to the end: a range given twice would be two servers' at once.
+    assert number < SERVERS_PER_PROCESS, "there is a range of user ids for each"
+    first_uid = 1_900_000_000 + (os.getpid() % 128 * SERVERS_PER_PROCESS + number) * UIDS_PER_SERVER
     settings: dict[str, dict[str, Any]] = {name: dict(table) for name, table in (tables or {}).items()}
     host = {"first_uid": first_uid, "uid_count": UIDS_PER_SERVER, "linger_seconds": 0, "pool": 0}
     settings["host"] = host | settings.get("host", {})
