@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
+from starlette.datastructures import Headers
+
+from bathysphere.api.skill_shapes import is_old
 from bathysphere.store import skills
 from bathysphere.store.database import Database
 from bathysphere.turn.skills import TurnSkill
 from bathysphere.wire.errors import InvalidRequest
 from bathysphere.wire.message import ContainerSkill
 from bathysphere.wire.requests import MessagesRequest, SkillRequest
-
-_OLD_SHAPE: Final = "skills-2025-10-02"
-"""Clients with this beta know a version by its time, not by its id (WIRE 0.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,8 @@ async def named_skills(
     """
     if body.container is None or body.container.skills is None:
         return None
-    by_time = _OLD_SHAPE in {name.strip() for name in headers.get("anthropic-beta", "").split(",")}
+    # Clients of the older shape know a version by its time, not by its id (WIRE 0.3).
+    by_time = is_old(Headers(headers))
     shown: list[TurnSkill] = []
     versions: list[skills.SkillVersion] = []
     for number, wanted in enumerate(body.container.skills):
