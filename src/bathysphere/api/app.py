@@ -21,6 +21,7 @@ from bathysphere.api import (
     skill_versions,
     skills,
 )
+from bathysphere.api.admin import api_keys, cost_report, organization, quotas, usage_report, workspaces
 from bathysphere.api.body_encoding import BodyEncoding
 from bathysphere.api.body_limit import BodyLimit
 from bathysphere.api.errors import install
@@ -30,8 +31,8 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
-    It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` without
-    a key.
+    It answers the Messages, Message Batches, Models, Files, Skills, Containers and Admin APIs, and ``GET /health``
+    without a key.
     """
 
     @asynccontextmanager
@@ -61,6 +62,12 @@ def create_app(services: Services) -> FastAPI:
         count_tokens,
         models,
         openapi,
+        organization,
+        workspaces,
+        api_keys,
+        usage_report,
+        cost_report,
+        quotas,
     ):
         app.include_router(part.router)
     app.add_api_route("/health", _health, methods=["GET"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +13,10 @@ from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.paused_cells import StoredPausedCells
-from bathysphere.containers.recording import Actor, Recorder, Records
+from bathysphere.containers.recording import Actor, Recorder
+from bathysphere.containers.records import Records
 from bathysphere.containers.skills import folder_of, skills_failed
+from bathysphere.metering.charges import Charge
 from bathysphere.settings import Settings
 from bathysphere.skills.archive import ArchiveDamaged
 from bathysphere.store import audit, files, workspaces
@@ -33,12 +35,19 @@ _log = logging.getLogger(__name__)
 class Containers:
     """Opens containers for turns. One per server; safe to use concurrently."""
 
-    def __init__(self, database: Database, blobs: Blobs, host: Host, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        host: Host,
+        settings: Settings,
+        on_charges: Callable[[list[Charge]], None] | None = None,
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._host = host
         self._settings = settings
-        self.records = Records(database)
+        self.records = Records(database, settings.metering.tariff(), on_charges)
 
     async def close(self) -> None:
         """Write the records that wait. The caller closes database and host afterwards."""
@@ -173,7 +182,7 @@ class Containers:
 
     def _recorder(self, container_id: str, actor: Actor) -> Recorder:
         keep = self._settings.containers.record_commands
-        return Recorder(container_id, actor, self.records.append, self.records.check, keep)
+        return Recorder(container_id, actor, self.records, keep)
 
     def _container(self, row: rows.Container, actor: Actor) -> Container:
         async def store_output(output: OutputFile, content: AsyncIterator[bytes]) -> str:

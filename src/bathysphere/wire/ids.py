@@ -17,7 +17,8 @@ ID_PATTERN: Final = re.compile(r"[a-z]+_[A-Za-z0-9_-]{1,120}")
 def new_id(kind: str) -> str:
     """A fresh, unguessable id (128 bits): ``new_id("file")`` gives ``file_01...``.
 
-    Kinds in use: ``msg``, ``req``, ``srvtoolu``, ``toolu``, ``container``, ``file``, ``org``, ``wrkspc``, ``apikey``.
+    Kinds in use: ``msg``, ``req``, ``srvtoolu``, ``toolu``, ``container``, ``file``, ``org``, ``wrkspc``, ``apikey``,
+    ``adminkey``.
     """
     number = secrets.randbelow(_COUNT)
     characters = []

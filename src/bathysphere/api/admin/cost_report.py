@@ -45,9 +45,7 @@ async def execution_report(request: Request, admin: Admin, storing: Storing) -> 
     """How long the organisation's containers were used, and what of it costs."""
     query = read(request, ExecutionQuery)
     stretch, more = stretch_of(query)
-    rows = await execution_time(
-        storing.database, admin.organization_id, stretch, query.dimensions, query.filters
-    )
+    rows = await execution_time(storing.database, admin.organization_id, stretch, query.dimensions, query.filters)
 
     def shown(row: ExecutionTime) -> ExecutionResult:
         return ExecutionResult(

@@ -12,9 +12,10 @@ from bathysphere.api.admin import lists
 from bathysphere.api.admin.administrator import PREFIX, Admin, AdminRoute
 from bathysphere.api.admin.lists import USUAL, AfterId, BeforeId, Limit, not_found
 from bathysphere.api.described import failures, query
-from bathysphere.api.services import Storing
+from bathysphere.api.services import Storage, Storing
 from bathysphere.store import archiving
 from bathysphere.store import workspaces as store
+from bathysphere.store.admin_keys import Administrator
 from bathysphere.store.workspaces import NameTaken, UnusableName, Workspace, WorkspaceArchived
 from bathysphere.wire.admin import LIST_IDS, Page, WorkspaceChange, WorkspaceInfo, WorkspaceName
 from bathysphere.wire.errors import Conflict, InvalidRequest, NotFound
@@ -78,9 +79,7 @@ async def show_workspace(workspace_id: str, admin: Admin, storing: Storing) -> W
 
 
 @router.post("/{workspace_id}", responses=failures(404, 409))
-async def update_workspace(
-    workspace_id: str, body: WorkspaceChange, admin: Admin, storing: Storing
-) -> WorkspaceInfo:
+async def update_workspace(workspace_id: str, body: WorkspaceChange, admin: Admin, storing: Storing) -> WorkspaceInfo:
     """Rename a workspace."""
     before = await _found(workspace_id, admin, storing)
     if body.name is None or body.name == before.name:
@@ -111,7 +110,7 @@ async def archive_workspace(workspace_id: str, admin: Admin, storing: Storing) -
     return _shown(await _found(workspace_id, admin, storing))
 
 
-async def _found(workspace_id: str, admin: Admin, storing: Storing) -> Workspace:
+async def _found(workspace_id: str, admin: Administrator, storing: Storage) -> Workspace:
     found = await store.get(storing.database, admin.organization_id, workspace_id)
     if found is None:
         raise NotFound(not_found("Workspace", workspace_id))
@@ -120,7 +119,9 @@ async def _found(workspace_id: str, admin: Admin, storing: Storing) -> Workspace
 
 def _check_not_default(workspace: Workspace, done: str) -> None:
     if workspace.name == store.DEFAULT_NAME:
-        raise InvalidRequest(f"The workspace `{store.DEFAULT_NAME}` cannot be {done}: the server's commands rely on it.")
+        raise InvalidRequest(
+            f"The workspace `{store.DEFAULT_NAME}` cannot be {done}: the server's commands rely on it."
+        )
 
 
 def _taken(name: str) -> Conflict:
