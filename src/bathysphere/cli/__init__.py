@@ -17,7 +17,7 @@ _COMMANDS: Final = {
     "image": "Build and show the container image.",
     "containers": "List, show and delete containers, read what was done in them.",
     "skills": "Check, add, list and remove Agent Skills.",
-    "keys": "Make, list and disable API keys.",
+    "keys": "Make, list and disable API keys and admin keys.",
     "workspaces": "List workspaces, and choose what keeps their containers.",
     "models": "Show which upstream a model's name reaches, and why.",
     "host": "The host daemon; started by `serve`.",

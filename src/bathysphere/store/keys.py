@@ -133,14 +133,15 @@ async def page(
 
 async def change(
     database: Database,
-    organization_id: str,
+    organization_id: str | None,
     key_id: str,
     name: str | None = None,
     status: Status | None = None,
     now: datetime | None = None,
 ) -> ApiKey | None:
-    """Give a key another name or status; the key as it is then, None when this organisation has none of that id.
+    """Give a key another name or status; the key as it is then.
 
+    None when this organisation, or with None any, has no key of that id.
     Raises UnusableName, and KeyArchived for an archived one that is to be anything else.
     """
     if name is not None:

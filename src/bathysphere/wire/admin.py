@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from bathysphere.wire.ids import ID_PATTERN
 from bathysphere.wire.message import timestamp
 
 LIST_LIMIT: Final = 1_000
@@ -117,7 +118,7 @@ class ApiKeyCreation(_Strict):
     """A key that is to be made."""
 
     name: Annotated[str, Field(description="1 to 200 printable characters")]
-    workspace_id: str
+    workspace_id: Annotated[str, Field(pattern=f"^{ID_PATTERN.pattern}$")]
 
 
 class ApiKeyChange(_Strict):

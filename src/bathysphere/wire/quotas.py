@@ -16,7 +16,7 @@ def _no_bool(value: Any) -> Any:
 
 
 Count = Annotated[int | None, BeforeValidator(_no_bool)]
-Amount = Annotated[float | None, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Amount = Annotated[float | None, BeforeValidator(_no_bool)]
 
 
 class QuotaLimits(BaseModel):

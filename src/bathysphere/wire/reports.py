@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer
 
 MINUTE: Final = 60
 HOUR: Final = 3600
@@ -52,9 +52,7 @@ Filter = Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length
 
 
 class ReportQuery(BaseModel):
-    """What every report is asked by. What there isn't is refused: a filter that is not heeded would be a wrong sum."""
-
-    model_config = ConfigDict(extra="forbid")
+    """What every report is asked by."""
 
     FILTERS: ClassVar[dict[str, str]] = {}
     """The name of each filter, and the dimension that it looks at."""

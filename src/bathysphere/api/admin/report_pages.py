@@ -7,7 +7,7 @@ import binascii
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -38,16 +38,17 @@ def read(request: Request, kind: type[Q]) -> Q:
 
     Raises InvalidRequest.
     """
-    values: dict[str, str | list[str]] = {}
+    values: dict[str, Any] = {}
+    lists = {name for name, field in kind.model_fields.items() if isinstance(field.default, list)}
     for name, value in request.query_params.multi_items():
         bare = name.removesuffix(_LIST)
-        field = kind.model_fields.get(bare)
-        if field is not None and not field.is_required() and isinstance(field.default, list):
-            many = values.setdefault(bare, [])
-            assert isinstance(many, list)
-            many.append(value)
+        if bare in lists:
+            values[bare] = [*values.get(bare, ()), value]
+        elif name not in kind.model_fields:
+            # A filter that is not heeded would be a wrong sum.
+            raise InvalidRequest(f"{name[:100]}: Extra inputs are not permitted")
         elif name in values:
-            raise InvalidRequest(f"{name[:100]}: given more than once")
+            raise InvalidRequest(f"{name}: given more than once")
         else:
             values[name] = value
     try:
