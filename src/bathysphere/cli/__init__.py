@@ -18,6 +18,8 @@ _COMMANDS: Final = {
     "containers": "List, show and delete containers, read what was done in them.",
     "skills": "Check, add, list and remove Agent Skills.",
     "keys": "Make, list and disable API keys and admin keys.",
+    "usage": "Show what was used: requests, tokens, execution time, dollars.",
+    "quotas": "Show, set and clear what organisations, workspaces and keys may use.",
     "workspaces": "List workspaces, and choose what keeps their containers.",
     "models": "Show which upstream a model's name reaches, and why.",
     "host": "The host daemon; started by `serve`.",
