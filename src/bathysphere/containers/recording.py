@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -78,6 +78,16 @@ class Book(Protocol):
         """A container is at work inside; ``so_far`` says for how long by now."""
 
 
+class Limits(Protocol):
+    """What may be executed: ``Quotas``."""
+
+    def check_execution(self, actor: Actor, container_id: str) -> None:
+        """Raises HostError when nothing more may be executed."""
+
+    def at_work(self, actor: Actor, container_id: str) -> AbstractContextManager[None]:
+        """Something runs in the container inside."""
+
+
 @dataclass(slots=True)
 class Used:
     """What the calls of one recorder used together; ``stored_bytes`` are of the files that they produced."""
@@ -96,21 +106,27 @@ class Used:
 class Recorder:
     """Records the calls of one container by one actor, and has their time booked."""
 
-    def __init__(self, container_id: str, actor: Actor, book: Book, keep_text: bool = True) -> None:
+    def __init__(
+        self, container_id: str, actor: Actor, book: Book, quotas: Limits | None = None, keep_text: bool = True
+    ) -> None:
         """Without ``keep_text`` a command is recorded by its length and hash only; paths always are as they are."""
         self._container_id = container_id
         self._actor = actor
         self._book = book
+        self._quotas = quotas
         self._keep_text = keep_text
         self.used = Used()
 
     @contextmanager
     def call(self, action: Action, text: str) -> Iterator[OpenCall]:
-        """Record what happens inside, however it ends. Raises HostError when it could not be recorded."""
+        """Record what happens inside, however it ends. Raises HostError when it may not be, or not be recorded."""
         self._book.check()
         call = OpenCall()
+        executes = action in EXECUTION
+        if executes and self._quotas is not None:
+            self._quotas.check_execution(self._actor, self._container_id)
         began, started = datetime.now(UTC), time.monotonic()
-        paid = action in EXECUTION and not self._actor.free_of_charge
+        paid = executes and not self._actor.free_of_charge
 
         def so_far() -> Execution:
             seconds = time.monotonic() - started
@@ -118,7 +134,11 @@ class Recorder:
 
         carried_out = True
         try:
-            with self._book.running(so_far) if paid else nullcontext():
+            with ExitStack() as running:
+                if paid:
+                    running.enter_context(self._book.running(so_far))
+                if executes and self._quotas is not None:
+                    running.enter_context(self._quotas.at_work(self._actor, self._container_id))
                 yield call
         except BaseException as error:
             call.outcome, call.error = _ended_by(error)

@@ -12,6 +12,8 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bathysphere.containers.host import DiskFull
@@ -39,18 +41,25 @@ _RETRY_SECONDS: Final = 1.0
 Entry = Call | Execution | MeteredRequest
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction has added to the books; ``unknown`` are calls of containers that the store does not know."""
+
+    charges: list[Charge]
+    requests: list[MeteredRequest]
+    unknown: list[Call]
+
+
 class Records:
     """Writes it all. One per server; ``close`` it before the database.
 
-    ``on_charges`` is told what has been added to the books of execution time, once that is written.
+    ``on_written`` is told what has been added to the books, once it is there.
     """
 
-    def __init__(
-        self, database: Database, tariff: Tariff, on_charges: Callable[[list[Charge]], None] | None = None
-    ) -> None:
+    def __init__(self, database: Database, tariff: Tariff, on_written: Callable[[Written], None] | None = None) -> None:
         self._database = database
         self._tariff = tariff
-        self._on_charges = on_charges
+        self._on_written = on_written
         self._waiting: deque[tuple[Entry, ...]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
@@ -114,15 +123,13 @@ class Records:
             while self._waiting:
                 batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
                 entries = [entry for together in batch for entry in together]
-                unknown, charges = await self._database.transaction(
-                    lambda connection, entries=entries: _write(connection, entries, self._tariff)  # type: ignore[misc]
-                )
-                for call in unknown:
+                written = await self._database.transaction(partial(_write, entries, self._tariff))
+                for call in written.unknown:
                     _log.error("a call of %s, which the store does not know, is not recorded", call.container_id)
                 for _ in batch:
                     self._waiting.popleft()
-                if self._on_charges is not None:
-                    self._on_charges(charges)
+                if self._on_written is not None:
+                    self._on_written(written)
 
     async def settle(self) -> None:
         """Write what waits if there is room for it: whoever reads gets what can be had."""
@@ -143,7 +150,7 @@ class Records:
                 _log.error("not recorded: %r", entries)
 
 
-def _write(connection: sqlite3.Connection, entries: Iterable[Entry], tariff: Tariff) -> tuple[list[Call], list[Charge]]:
+def _write(entries: Iterable[Entry], tariff: Tariff, connection: sqlite3.Connection) -> Written:
     calls: list[Call] = []
     executions: list[Execution] = []
     requests: list[MeteredRequest] = []
@@ -158,4 +165,4 @@ def _write(connection: sqlite3.Connection, entries: Iterable[Entry], tariff: Tar
     unknown = audit.write(connection, calls)
     charges = execution_time.write(connection, executions, tariff)
     metered_requests.write(connection, requests)
-    return unknown, charges
+    return Written(charges, requests, unknown)
