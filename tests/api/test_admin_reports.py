@@ -38,7 +38,7 @@ def minute(organization_id: str, at: int, number: int = 1, **dimensions: str) ->
     """What a minute used; each kind of token another multiple of ``number``."""
     own = {
         "workspace_id": "wrkspc_a", "api_key_id": "apikey_a", "model": "m", "service_tier": "standard",
-        "context_window": "0-200k", "inference_geo": "",
+        "context_window": "0-200k", "inference_geo": "us",
     }  # fmt: skip
     return UsageMinuteRow(
         organization_id=organization_id, minute=at, **(own | dimensions), requests=number,
@@ -66,7 +66,8 @@ def books(server: Server) -> Administration:
             minute(
                 mine.organization_id, at, number + 1, model=f"m{number % 3}", workspace_id=f"wrkspc_{number % 2}",
                 api_key_id=f"apikey_{number % 5}", context_window=("0-200k", "200k-1M")[number % 7 == 0],
-                service_tier=("standard", "batch")[number % 4 == 0], inference_geo=("", "us")[number % 3 == 0],
+                service_tier=("standard", "batch")[number % 4 == 0],
+                inference_geo=("not_available", "us")[number % 3 == 0],
             ),
             minute(stranger.organization_id, at, 10**6),
         ]  # fmt: skip
@@ -162,7 +163,7 @@ def test_pages_joined_are_the_whole_and_sums_are_those_of_the_minutes(
 
     naive: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for row in minutes:
-        values = {name: getattr(row, name) or "not_available" for name in DIMENSIONS}
+        values = {name: getattr(row, name) for name in DIMENSIONS}
         if first <= row.minute < end and all(values[FILTERS[name]] in filters[name] for name in filters):
             at = text(row.minute - row.minute % seconds)
             naive[at, *(values[name] for name in sorted(group_by))].update({n: getattr(row, n) for n in TOKENS})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 
-from bathysphere.store import keys, monthly_totals, organizations, workspaces
+from bathysphere.store import keys, organizations, quota_use, workspaces
 from bathysphere.store.database import Database
 from bathysphere.store.execution_report import execution_time
 from bathysphere.store.usage_report import Stretch, usage
@@ -117,18 +118,18 @@ async def lines(database: Database, period: Period, by: By) -> dict[str, Line]:
 async def called(database: Database, by: By) -> dict[str, str]:
     """What people call a workspace or a key, by its id; two of one name are told apart."""
     if by == "workspace":
-        return _unlike({room.id: (room.name, room.id[-4:]) for room in await workspaces.list_all(database)})
+        rooms = await workspaces.list_all(database)
+        return _unlike({room.id: (room.name, "", room.id[-4:]) for room in rooms})
     if by == "key":
-        return _unlike(
-            {key.id: (f"{key.workspace_name}/{key.name}", key.hint[-4:]) for key in await keys.list_all(database)}
-        )
+        found = await keys.list_all(database)
+        return _unlike({key.id: (key.name, f" ({key.workspace_name})", key.hint[-4:]) for key in found})
     return {}
 
 
 async def free_time(database: Database, month: str) -> list[FreeTime]:
     """What each organisation has used of it in a month such as ``2026-11``."""
     return [
-        FreeTime(one.name, month, await monthly_totals.seconds_of(database, one.id, month))
+        FreeTime(one.name, month, await quota_use.execution_seconds(database, one.id, month))
         for one in await organizations.list_all(database)
     ]
 
@@ -137,6 +138,10 @@ def _second(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
-def _unlike(names: dict[str, tuple[str, str]]) -> dict[str, str]:
-    taken = [name for name, _ in names.values()]
-    return {known: f"{name} …{end}" if taken.count(name) > 1 else name for known, (name, end) in names.items()}
+def _unlike(names: dict[str, tuple[str, str, str]]) -> dict[str, str]:
+    """Name and place of each, and between them its ending where another one has both the same."""
+    taken = Counter(name + where for name, where, _ in names.values())
+    return {
+        known: f"{name} …{end}{where}" if taken[name + where] > 1 else name + where
+        for known, (name, where, end) in names.items()
+    }

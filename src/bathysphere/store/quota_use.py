@@ -67,6 +67,13 @@ async def use(database: Database, subject: Subject, now: datetime | None = None)
     )
 
 
+async def execution_seconds(database: Database, subject_id: str, month: str) -> int:
+    """How long its containers were used in a month such as ``2026-11``."""
+    async with database.reading() as session:
+        total = await session.get(MonthlyTotalRow, (subject_id, month))
+    return 0 if total is None else total.execution_seconds
+
+
 def _of(subject: Subject, workspace_id: Any, api_key_id: Any) -> tuple[ColumnElement[bool], ...]:
     if subject.kind == "api_key":
         return (api_key_id == subject.id,)

@@ -12,9 +12,6 @@ from sqlalchemy.orm import InstrumentedAttribute
 from bathysphere.store.database import Database
 from bathysphere.store.schema import UsageMinuteRow
 
-GEO_UNKNOWN: Final = "not_available"
-"""What is said of turns whose upstream does not tell where it ran."""
-
 _DIMENSIONS: Final[dict[str, InstrumentedAttribute[str]]] = {
     "api_key_id": UsageMinuteRow.api_key_id,
     "context_window": UsageMinuteRow.context_window,
@@ -85,8 +82,7 @@ async def usage(
     if organization_id is not None:
         query = query.where(UsageMinuteRow.organization_id == organization_id)
     for name, values in filters.items():
-        wanted = {*values, ""} if name == "inference_geo" and GEO_UNKNOWN in values else set(values)
-        query = query.where(_DIMENSIONS[name].in_(sorted(wanted)))
+        query = query.where(_DIMENSIONS[name].in_(list(values)))
     async with database.reading() as session:
         return [
             Usage(row[0], dict(zip(dimensions, row[1 : 1 + len(columns)], strict=True)), *row[1 + len(columns) :])

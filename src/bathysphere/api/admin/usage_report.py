@@ -8,7 +8,7 @@ from bathysphere.api.admin.administrator import PREFIX, Admin, AdminRoute
 from bathysphere.api.admin.report_pages import read, report, stretch_of
 from bathysphere.api.described import failures
 from bathysphere.api.services import Storing
-from bathysphere.store.usage_report import GEO_UNKNOWN, Usage, usage
+from bathysphere.store.usage_report import Usage, usage
 from bathysphere.wire.reports import CacheCreation, Report, UsageQuery, UsageResult, parameters
 
 router = APIRouter(prefix=PREFIX, tags=["admin"], route_class=AdminRoute, responses=failures())
@@ -24,12 +24,9 @@ async def messages_usage_report(request: Request, admin: Admin, storing: Storing
 
 
 def _shown(row: Usage) -> UsageResult:
-    by = dict(row.by)
-    if by.get("inference_geo") == "":
-        by["inference_geo"] = GEO_UNKNOWN
     return UsageResult.model_validate(
         {
-            **by,
+            **row.by,
             "uncached_input_tokens": row.uncached_input_tokens,
             "cache_read_input_tokens": row.cache_read_input_tokens,
             "cache_creation": CacheCreation(
