@@ -40,11 +40,12 @@ async def execution_time(
     stretch: Stretch,
     group_by: Sequence[str] = (),
     filters: Mapping[str, Collection[str]] | None = None,
+    limit: int | None = None,
 ) -> list[ExecutionTime]:
     """What was booked for each day and group; those without any time are left out.
 
-    In the order of days, then of groups. The width of ``stretch`` is a day, which no booked span crosses. Without
-    ``organization_id`` it is that of all of them.
+    In the order of days, then of groups, and the first ``limit`` of them. The width of ``stretch`` is a day, which no
+    booked span crosses. Without ``organization_id`` it is the time of all of them.
     """
     columns = [_DIMENSIONS[name] for name in group_by]
     day = ExecutionTimeRow.started_at - ExecutionTimeRow.started_at % stretch.width
@@ -59,6 +60,7 @@ async def execution_time(
         .where(ExecutionTimeRow.started_at >= stretch.start, ExecutionTimeRow.started_at < stretch.end)
         .group_by(day, *columns)
         .order_by(day, *columns)
+        .limit(limit)
     )
     if organization_id is not None:
         query = query.where(ExecutionTimeRow.organization_id == organization_id)

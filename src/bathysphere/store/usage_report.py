@@ -61,11 +61,13 @@ async def usage(
     stretch: Stretch,
     group_by: Sequence[str] = (),
     filters: Mapping[str, Collection[str]] | None = None,
+    limit: int | None = None,
 ) -> list[Usage]:
     """What each bucket and group has used; those without any use are left out.
 
-    In the order of buckets, then of groups. ``group_by`` and the keys of ``filters`` are columns of the table, and any
-    others are taken for those that no turn has a value of. Without ``organization_id`` it is that of all of them.
+    In the order of buckets, then of groups, and the first ``limit`` of them. ``group_by`` and the keys of ``filters``
+    are columns of the table, and any others are taken for those that no turn has a value of. Without
+    ``organization_id`` it is the use of all of them.
     """
     filters = filters or {}
     if any(name not in _DIMENSIONS for name in filters):
@@ -78,6 +80,7 @@ async def usage(
         .where(UsageMinuteRow.minute >= stretch.start, UsageMinuteRow.minute < stretch.end)
         .group_by(bucket, *columns)
         .order_by(bucket, *columns)
+        .limit(limit)
     )
     if organization_id is not None:
         query = query.where(UsageMinuteRow.organization_id == organization_id)

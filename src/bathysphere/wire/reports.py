@@ -21,6 +21,9 @@ FILTER_VALUES: Final = 100
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _YEARS: Final = range(1970, 9999)
 
+_WIDTH: Final = "how long a bucket is: days, hours and minutes are those of UTC"
+_GROUP: Final = "a result for each of these; without it, one for all of them together"
+
 T = TypeVar("T")
 
 
@@ -57,11 +60,19 @@ class ReportQuery(BaseModel):
     FILTERS: ClassVar[dict[str, str]] = {}
     """The name of each filter, and the dimension that it looks at."""
 
-    starting_at: ReportMoment
-    ending_at: ReportMoment | None = None
-    bucket_width: Literal["1d"] = "1d"
-    limit: int | None = None
-    page: Annotated[str | None, Field(max_length=100)] = None
+    starting_at: Annotated[ReportMoment, Field(description="the first bucket is the one that holds this moment")]
+    ending_at: Annotated[
+        ReportMoment | None,
+        Field(description="the last bucket ends here or before; without it, it is the one that holds the present"),
+    ] = None
+    bucket_width: Annotated[Literal["1d"], Field(description=_WIDTH)] = "1d"
+    limit: Annotated[
+        int | None,
+        Field(
+            description="how many buckets at most: 7 or up to 31 days, 24 or up to 168 hours, 60 or up to 1440 minutes"
+        ),
+    ] = None
+    page: Annotated[str | None, Field(max_length=100, description="the `next_page` of the page before")] = None
 
     @property
     def dimensions(self) -> list[str]:
@@ -90,19 +101,22 @@ class UsageQuery(ReportQuery):
         "workspace_ids": "workspace_id",
     }
 
-    bucket_width: Literal["1d", "1h", "1m"] = "1d"  # type: ignore[assignment] # it is wider here
-    group_by: list[
-        Literal[
-            "account_id",
-            "api_key_id",
-            "context_window",
-            "inference_geo",
-            "model",
-            "service_account_id",
-            "service_tier",
-            "speed",
-            "workspace_id",
-        ]
+    bucket_width: Annotated[Literal["1d", "1h", "1m"], Field(description=_WIDTH)] = "1d"  # type: ignore[assignment] # it is wider here
+    group_by: Annotated[
+        list[
+            Literal[
+                "account_id",
+                "api_key_id",
+                "context_window",
+                "inference_geo",
+                "model",
+                "service_account_id",
+                "service_tier",
+                "speed",
+                "workspace_id",
+            ]
+        ],
+        Field(description=_GROUP),
     ] = []
     account_ids: Filter = []
     api_key_ids: Filter = []
@@ -118,7 +132,7 @@ class UsageQuery(ReportQuery):
 class CostQuery(ReportQuery):
     """The parameters of ``cost_report``."""
 
-    group_by: list[Literal["workspace_id", "description"]] = []
+    group_by: Annotated[list[Literal["workspace_id", "description"]], Field(description=_GROUP)] = []
 
 
 class ExecutionQuery(ReportQuery):
@@ -130,7 +144,7 @@ class ExecutionQuery(ReportQuery):
         "workspace_ids": "workspace_id",
     }
 
-    group_by: list[Literal["api_key_id", "container_id", "workspace_id"]] = []
+    group_by: Annotated[list[Literal["api_key_id", "container_id", "workspace_id"]], Field(description=_GROUP)] = []
     api_key_ids: Filter = []
     container_ids: Filter = []
     workspace_ids: Filter = []
@@ -215,14 +229,16 @@ def parameters(query: type[ReportQuery]) -> list[dict[str, Any]]:
     schema = query.model_json_schema()
     described = []
     for name, member in schema["properties"].items():
-        many = member.get("type") == "array"
-        shown = {key: value for key, value in member.items() if key not in ("title", "default")}
+        # Null is what one that is not sent is for us.
+        kind = {**member, **next((one for one in member.pop("anyOf", ()) if one != {"type": "null"}), {})}
+        many = kind.get("type") == "array"
         described.append(
             {
                 "name": f"{name}[]" if many else name,
                 "in": "query",
                 "required": name in schema["required"],
-                "schema": shown,
+                "description": kind.pop("description", "only those of these" if many else ""),
+                "schema": {key: value for key, value in kind.items() if key not in ("title", "default", "anyOf")},
             }
         )
     return described

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
+import anyio.to_thread
 from fastapi import Request
-from pydantic import ValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, SerializeAsAny, ValidationError
 
 from bathysphere.api.errors import invalid_request
 from bathysphere.store.usage_report import Stretch
@@ -18,7 +20,8 @@ from bathysphere.wire.errors import InvalidRequest
 from bathysphere.wire.reports import WIDTHS, Bucket, Report, ReportQuery, moment_text
 
 Q = TypeVar("Q", bound=ReportQuery)
-T = TypeVar("T")
+ROWS: Final = 50_000
+"""How many results a page has at most."""
 
 _PAGE: Final = "page_"
 _LIST: Final = "[]"
@@ -86,12 +89,30 @@ def stretch_of(query: ReportQuery, now: datetime | None = None) -> tuple[Stretch
     return Stretch(start, last, width), last < end
 
 
-def report(stretch: Stretch, more: bool, rows: Iterable[Summed], shown: Callable[..., T]) -> Report[T]:
-    """The page: each row, as ``shown`` makes it, in its bucket."""
-    found: dict[int, list[T]] = defaultdict(list)
+async def answer(
+    query: ReportQuery, rows: Callable[[Stretch], Awaitable[Sequence[Summed]]], shown: Callable[[Any], BaseModel]
+) -> Response:
+    """The page that is asked for: each row, as ``shown`` makes it, in its bucket. Raises InvalidRequest.
+
+    ``rows`` gives those of the page, at most ``ROWS`` + 1. They are put together in a thread: thousands take a while.
+    """
+    stretch, more = stretch_of(query)
+    found = await rows(stretch)
+    if len(found) > ROWS:
+        raise InvalidRequest(
+            f"group_by: this page would have more than {ROWS} results. Ask for fewer buckets with `limit`, filter, or "
+            "group by less."
+        )
+    return Response(
+        await anyio.to_thread.run_sync(_written, stretch, more, found, shown), media_type="application/json"
+    )
+
+
+def _written(stretch: Stretch, more: bool, rows: Sequence[Summed], shown: Callable[[Any], BaseModel]) -> str:
+    found: dict[int, list[BaseModel]] = defaultdict(list)
     for row in rows:
         found[row.start].append(shown(row))
-    return Report(
+    report = Report[SerializeAsAny[BaseModel]](
         data=[
             Bucket(starting_at=_moment(start), ending_at=_moment(start + stretch.width), results=found[start])
             for start in range(stretch.start, stretch.end, stretch.width)
@@ -99,6 +120,7 @@ def report(stretch: Stretch, more: bool, rows: Iterable[Summed], shown: Callable
         has_more=more,
         next_page=_token(stretch.end) if more else None,
     )
+    return report.model_dump_json()
 
 
 def _bucket(moment: datetime, width: int) -> int:

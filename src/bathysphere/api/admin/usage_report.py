@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from bathysphere.api.admin.administrator import PREFIX, Admin, AdminRoute
-from bathysphere.api.admin.report_pages import read, report, stretch_of
+from bathysphere.api.admin.report_pages import ROWS, answer, read
 from bathysphere.api.described import failures
 from bathysphere.api.services import Storing
-from bathysphere.store.usage_report import Usage, usage
+from bathysphere.store.usage_report import Stretch, Usage, usage
 from bathysphere.wire.reports import CacheCreation, Report, UsageQuery, UsageResult, parameters
 
 router = APIRouter(prefix=PREFIX, tags=["admin"], route_class=AdminRoute, responses=failures())
 
 
-@router.get("/usage_report/messages", openapi_extra={"parameters": parameters(UsageQuery)})
-async def messages_usage_report(request: Request, admin: Admin, storing: Storing) -> Report[UsageResult]:
+@router.get(
+    "/usage_report/messages",
+    response_model=Report[UsageResult],
+    openapi_extra={"parameters": parameters(UsageQuery)},
+)
+async def messages_usage_report(request: Request, admin: Admin, storing: Storing) -> Response:
     """The tokens that the organisation's turns have used."""
     query = read(request, UsageQuery)
-    stretch, more = stretch_of(query)
-    rows = await usage(storing.database, admin.organization_id, stretch, query.dimensions, query.filters)
-    return report(stretch, more, rows, _shown)
+
+    async def rows(stretch: Stretch) -> list[Usage]:
+        return await usage(
+            storing.database, admin.organization_id, stretch, query.dimensions, query.filters, limit=ROWS + 1
+        )
+
+    return await answer(query, rows, _shown)
 
 
 def _shown(row: Usage) -> UsageResult:
