@@ -97,6 +97,9 @@ class TurnWork:
                 async def open_container() -> Container:
                     slot.use(opened.container_id)
                     self.ran_code = True
+                    await self._serving.containers.settle_quotas(self._actor)
+                    # Before a container is made that nothing could run in.
+                    self._serving.containers.quotas.check_execution(self._actor, opened.container_id or "")
                     metering.container = await opened.open()
                     return metering.container
 

@@ -80,7 +80,14 @@ class Containers:
         Raises NotFound, also when it has expired: clients that send the id of the message before by themselves look
         for this status and these first words, and then go on with a new container.
         """
-        return self._container(await self._usable(actor, container_id), actor)
+        row = await self._usable(actor, container_id)
+        await self.settle_quotas(actor)
+        return self._container(row, actor)
+
+    async def settle_quotas(self, actor: Actor) -> None:
+        """What has ended by now is in the books when this returns, if the actor has a quota to compare it with."""
+        if self.quotas.standings(actor):
+            await self.records.settle()
 
     async def _usable(self, actor: Actor, container_id: str) -> rows.Container:
         row = await self.find(actor.workspace_id, container_id)
