@@ -10,6 +10,7 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from bathysphere.api.named_skills import NamedSkills, named_skills
+from bathysphere.api.observed_turns import Source, observed
 from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.services import Services
 from bathysphere.containers.container import Container
@@ -18,8 +19,10 @@ from bathysphere.containers.host import HostError
 from bathysphere.containers.recording import Actor
 from bathysphere.containers.skills import skills_failed
 from bathysphere.models.base import Model
+from bathysphere.models.observed import ObservedModel
 from bathysphere.settings import Settings
 from bathysphere.store import files
+from bathysphere.telemetry.tracing import Span
 from bathysphere.turn.checks import Checked, check, without_container
 from bathysphere.turn.loop import Turn
 from bathysphere.turn.model_support import check_support
@@ -56,6 +59,7 @@ class TurnWork:
         model: Model | None = None,
         settings: Settings | None = None,
         rate_limits: RateLimits | None = None,
+        source: Source = "request",
     ) -> None:
         self._serving = serving
         self._rate_limits = rate_limits or serving.rate_limits
@@ -66,17 +70,21 @@ class TurnWork:
         self._given: tuple[MessagesRequest, Checked, Model, Mapping[str, str]] | None = (
             body,
             checked,
-            model or chosen,
+            ObservedModel(model or chosen, choice.backend, choice.pattern, choice.model),
             headers,
         )
         self._settings = settings or serving.settings
         self._opened: _Opened | None = None
+        self._source: Source = source
         self.can_run_code = checked.version is not None
         self.container_id = body.container.id if body.container is not None else None
         self.ran_code = False
 
-    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+    def events(self) -> AsyncGenerator[StreamEvent, None]:
         """The events of the turn, once; closing them ends it. Raises ApiError for what cannot be begun, too."""
+        return observed(self._source, self._events)
+
+    async def _events(self, span: Span) -> AsyncGenerator[StreamEvent, None]:
         assert self._given is not None, "carried out once"
         body, checked, model, headers = self._given
         # What is remembered of the turn must not keep its request, which may be large.
@@ -90,6 +98,7 @@ class TurnWork:
                 self.ran_code = True
                 return await opened.open()
 
+            span.set(container_id=opened.container_id)
             turn = Turn(
                 body,
                 checked,

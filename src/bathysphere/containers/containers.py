@@ -11,6 +11,7 @@ import anyio
 
 from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
+from bathysphere.containers.loggable import loggable
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.paused_cells import StoredPausedCells
 from bathysphere.containers.recording import Actor, Recorder, Records
@@ -214,7 +215,7 @@ class Containers:
                 async with aclosing(content):
                     await container.place(file, content)
             except (HostError, BlobError, ValueError) as error:
-                _log.warning("%s: %s could not be placed: %s", container.id, file.id, error)
+                _log.warning("%s: %s could not be placed: %s", container.id, file.id, loggable(error))
                 raise upload_failed(file.filename, error) from error
             await rows.record_placed(self._database, container.id, {file.id: file.filename})
 
@@ -223,7 +224,7 @@ class Containers:
         try:
             await container.set_skills([folder_of(version, self._blobs) for version in versions])
         except (HostError, BlobError, ArchiveDamaged, ValueError) as error:
-            _log.warning("%s: its skills could not be set: %s", container.id, error)
+            _log.warning("%s: its skills could not be set: %s", container.id, loggable(error))
             raise skills_failed(error) from error
 
     async def _blob(self, file: files.File) -> AsyncGenerator[bytes, None]:

@@ -110,7 +110,10 @@ class Records:
         except Exception:
             _log.exception("records of calls could not be written")
             for call in self._waiting:
-                _log.error("not recorded: %r", call)
+                _log.error(
+                    "not recorded: %s in %s at %s for %s: %s, SHA-256 %s",
+                    call.action, call.container_id, call.started_at, call.request_id, call.outcome, call.subject_sha256,
+                )  # fmt: skip
 
 
 @dataclass(slots=True)
