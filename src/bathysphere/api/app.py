@@ -15,6 +15,7 @@ from bathysphere.api import (
     containers,
     count_tokens,
     files,
+    health,
     messages,
     models,
     openapi,
@@ -30,8 +31,8 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
-    It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` without
-    a key.
+    It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` and
+    ``GET /ready`` without a key.
     """
 
     @asynccontextmanager
@@ -61,9 +62,9 @@ def create_app(services: Services) -> FastAPI:
         count_tokens,
         models,
         openapi,
+        health,
     ):
         app.include_router(part.router)
-    app.add_api_route("/health", _health, methods=["GET"])
     # The one that is added last comes first: what is received is bounded, and what it is inflated to.
     for bound in (BodyEncoding, BodyLimit):
         app.add_middleware(
@@ -71,10 +72,5 @@ def create_app(services: Services) -> FastAPI:
             limit_bytes=services.settings.limits.request_bytes,
             streamed=f"/v1/files|{batches.PREFIX}|{container_files.STREAMED}|{skills.STREAMED}",
         )
-    install(app)
+    install(app, services.tracing)
     return app
-
-
-async def _health() -> dict[str, str]:
-    """Whether the server answers."""
-    return {"status": "ok"}
