@@ -15,6 +15,7 @@ from bathysphere.api import (
     containers,
     count_tokens,
     files,
+    health,
     messages,
     models,
     openapi,
@@ -31,6 +32,8 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
+    It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` and
+    ``GET /ready`` without a key.
     It answers the Messages, Message Batches, Models, Files, Skills, Containers and Admin APIs, and ``GET /health``
     without a key.
     """
@@ -62,6 +65,7 @@ def create_app(services: Services) -> FastAPI:
         count_tokens,
         models,
         openapi,
+        health,
         organization,
         workspaces,
         api_keys,
@@ -70,7 +74,6 @@ def create_app(services: Services) -> FastAPI:
         quotas,
     ):
         app.include_router(part.router)
-    app.add_api_route("/health", _health, methods=["GET"])
     # The one that is added last comes first: what is received is bounded, and what it is inflated to.
     for bound in (BodyEncoding, BodyLimit):
         app.add_middleware(
@@ -78,10 +81,5 @@ def create_app(services: Services) -> FastAPI:
             limit_bytes=services.settings.limits.request_bytes,
             streamed=f"/v1/files|{batches.PREFIX}|{container_files.STREAMED}|{skills.STREAMED}",
         )
-    install(app)
+    install(app, services.tracing)
     return app
-
-
-async def _health() -> dict[str, str]:
-    """Whether the server answers."""
-    return {"status": "ok"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import socket
@@ -23,6 +22,7 @@ from bathysphere.image.image import Image
 from bathysphere.settings import Settings, SettingsError, default_data_directory, skills_directory
 from bathysphere.store import keys, workspaces
 from bathysphere.store.database import DatabaseError
+from bathysphere.telemetry import logs, tracing
 
 
 def run(
@@ -35,7 +35,7 @@ def run(
     spawn: Callable[[Configuration], None],
 ) -> None:
     """Serve until Ctrl-C; ``spawn`` starts the daemon. Raises ClickException when a part cannot be had."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up(settings.logs, tracing.request_id)
     console = Console(highlight=False, soft_wrap=True)
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
 
