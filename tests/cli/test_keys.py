@@ -100,6 +100,8 @@ def test_an_admin_key_is_made_listed_and_disabled(tmp_path: Path) -> None:
     assert cells[1:4] == ["operations", "(Admin", "API)"] and cells[-1] == "active"
     assert run("disable", *data, cells[0]).exit_code == 0
     assert run("list", *data).stdout.splitlines()[1].split()[-1] == "disabled"
+    others = run("create", *data, "--admin", "--organization", "Deep Sea")
+    assert "of organisation Deep Sea" in others.stderr
     assert "leave out --workspace" in run("create", *data, "--admin", "--workspace", "lab").stderr
     assert "an admin key can be disabled" in run("rotate", *data, cells[0]).stderr
 
