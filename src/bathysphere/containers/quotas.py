@@ -182,7 +182,7 @@ class Quotas:
 
     async def room_at_work(self, actor: Actor, container_id: str) -> None:
         """Wait until so few containers are at work that this one may be too: for what has time, as batches have."""
-        while self._full(actor, container_id) is not None:
+        while self._full(actor, container_id) is not None:  # noqa: ASYNC110 - other processes raise quotas too
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _full(self, actor: Actor, container_id: str) -> Any | None:
