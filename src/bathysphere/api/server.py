@@ -104,11 +104,11 @@ async def open_services(
         stack.push_async_callback(retries.close)
         limits = RateLimits(settings.rate_limits)
         draining = Draining()
-        readiness = Readiness(settings, data, database, host, draining)
+        readiness = Readiness(settings, store, database, host, draining)
         stack.push_async_callback(readiness.close)
         services = Services(
             settings, database, blobs, host, models, containers, retries, limits,
-            data=data, draining=draining, readiness=readiness, tracing=tracing, own_skills=own_skills,
+            store=store, draining=draining, readiness=readiness, tracing=tracing, own_skills=own_skills,
             operators_skills=operators_skills,
         )  # fmt: skip
         stack.push_async_callback(services.draining.close)
