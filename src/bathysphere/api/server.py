@@ -232,6 +232,7 @@ def serve(
                 log_level="warning",
                 timeout_graceful_shutdown=math.ceil(settings.server.drain_seconds) + _PARTING_SECONDS,
                 server_header=False,
+                lifespan="off",  # what is opened and closed is open_services' to say
                 proxy_headers=False,  # whom to believe is ours to say (public_url)
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
