@@ -82,17 +82,15 @@ def run_to_their_end(upstreams: Upstreams, pool: ThreadPoolExecutor) -> tuple[li
     begun = threading.Semaphore(0)
 
     def last(prompt: str) -> Any:
-        tools = {} if prompt == "run" else {"tools": []}
+        tools: dict[str, Any] = {} if prompt == "run" else {"tools": []}
         with streaming(server, question(prompt, model="via-anthropic", **tools)) as events:
             next(events)
             begun.release()
             return [*events][-1]
 
     streams = [pool.submit(last, prompt) for prompt in ("run", "say")]
-    answers = [
-        pool.submit(post, server, "/v1/messages", question(prompt, model="via-anthropic", **more))
-        for prompt, more in (("run", {}), ("say", {"tools": []}))
-    ]
+    bodies = [question("run", model="via-anthropic"), question("say", model="via-anthropic", tools=[])]
+    answers = [pool.submit(post, server, "/v1/messages", body) for body in bodies]
     for _ in streams:
         assert begun.acquire(timeout=STOP_SECONDS)
     assert eventually(lambda: len(upstream.requests) == 4)

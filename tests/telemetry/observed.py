@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.clients.conftest import Upstreams, serving
 from tests.models.scripted_upstream import ScriptedUpstream
@@ -47,7 +48,7 @@ def observed(folder: Path) -> Iterator[Observed]:
     """Its logs are JSON, with a line for each request."""
     port = free_port()
     with Collector() as collector:
-        tables = {
+        tables: dict[str, dict[str, Any]] = {
             "metrics": {"listen": f"127.0.0.1:{port}"},
             "traces": {"endpoint": collector.url},
             "logs": {"format": "json", "requests": True},

@@ -178,6 +178,10 @@ def test_each_request_has_a_line_in_the_log(seen: Seen) -> None:
     assert line["received_bytes"] > 0 and line["sent_bytes"] > 0
 
 
+def test_the_daemon_s_log_has_the_same_form(seen: Seen) -> None:
+    assert {json.loads(line)["level"] for line in seen.daemon_log.splitlines()} <= {"info", "warning"}
+
+
 def test_nobody_s_words_are_seen(seen: Seen) -> None:
     """Not in a span, a metric or a log; a model's name that reached none is all that a log has of it."""
     assert SECRET not in repr(seen.spans)
