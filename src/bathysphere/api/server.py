@@ -229,6 +229,7 @@ def serve(
             config = uvicorn.Config(
                 create_app(services),
                 access_log=False,
+                log_config=None,  # it logs as all the rest
                 log_level="warning",
                 timeout_graceful_shutdown=math.ceil(settings.server.drain_seconds) + _PARTING_SECONDS,
                 server_header=False,

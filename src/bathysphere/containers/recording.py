@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -64,7 +65,8 @@ class Records:
         """Keep a record and see to it that it is written. Never waits and never fails."""
         self._waiting.append(call)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._write_soon())
+            # Of many requests, so not a part of this one.
+            self._writer = asyncio.get_running_loop().create_task(self._write_soon(), context=Context())
 
     async def _write_soon(self) -> None:
         wait = GATHER_SECONDS

@@ -7,10 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store.database import Database
 from bathysphere.store.schema import FileRow, SkillRow, SkillVersionRow, WorkspaceRow
+from bathysphere.telemetry import metrics
 
 
 class StorageQuotaExceeded(Exception):
     """The organisation's files and skills would take more than ``storage_bytes``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Here, because it is told in many ways, and not always as the failure of a request.
+        metrics.DENIALS.labels("storage").inc()
 
 
 async def free_bytes(database: Database, workspace_id: str, storage_bytes: int) -> int:
