@@ -22,6 +22,7 @@ from bathysphere.api import (
     skill_versions,
     skills,
 )
+from bathysphere.api.admin import api_keys, cost_report, organization, quotas, usage_report, workspaces
 from bathysphere.api.body_encoding import BodyEncoding
 from bathysphere.api.body_limit import BodyLimit
 from bathysphere.api.errors import install
@@ -33,6 +34,8 @@ def create_app(services: Services) -> FastAPI:
 
     It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` and
     ``GET /ready`` without a key.
+    It answers the Messages, Message Batches, Models, Files, Skills, Containers and Admin APIs, and ``GET /health``
+    without a key.
     """
 
     @asynccontextmanager
@@ -63,6 +66,12 @@ def create_app(services: Services) -> FastAPI:
         models,
         openapi,
         health,
+        organization,
+        workspaces,
+        api_keys,
+        usage_report,
+        cost_report,
+        quotas,
     ):
         app.include_router(part.router)
     # The one that is added last comes first: what is received is bounded, and what it is inflated to.

@@ -75,7 +75,7 @@ class BatchWorkers:
             return
         self._journal = Journal(self._serving.database, self._id)
         self._claiming = asyncio.create_task(self._always(self._claim))
-        self._keeping = asyncio.create_task(self._always(self._keep_lease))
+        self._keeping = asyncio.create_task(self._always(self._keep_lease, until_told=False))
         self._running = [asyncio.create_task(self._always(self._run_next)) for _ in range(self._settings.workers)]
 
     async def drain(self) -> None:
@@ -105,9 +105,12 @@ class BatchWorkers:
         except DatabaseFull as error:
             _log.warning("requests of batches stay claimed for %g s: %s", self._settings.lease_seconds, error)
 
-    async def _always(self, step: Callable[[], Awaitable[None]]) -> None:
-        """One step after the other; what fails is told and tried again."""
-        while not self._stopping:
+    async def _always(self, step: Callable[[], Awaitable[None]], *, until_told: bool = True) -> None:
+        """One step after the other; what fails is told and tried again.
+
+        ``until_told`` to begin no more; else for as long as anything runs.
+        """
+        while not (until_told and self._stopping):
             try:
                 await step()
             except Exception:
@@ -172,7 +175,7 @@ class BatchWorkers:
         enter_request(request_id, span)
         result = errored(ServerError(INTERRUPTED))
         try:
-            result = await self._result(batch, begun)
+            result = await self._result(batch, begun, request_id)
         finally:
             self._keep(batch, begun, result)
             metrics.BATCH_RESULTS.labels(result["type"]).inc()
@@ -186,7 +189,7 @@ class BatchWorkers:
         text = json.dumps(result, separators=(",", ":"))
         self._journal.done(Done(begun.number, batch.id, result["type"], text))
 
-    async def _result(self, batch: Batch, begun: Begun) -> dict[str, Any]:
+    async def _result(self, batch: Batch, begun: Begun, request_id: str) -> dict[str, Any]:
         """Run a request, and give the protocol's ``result`` of it."""
         place = f"{batch.id}: {begun.custom_id}"
         try:
@@ -196,13 +199,13 @@ class BatchWorkers:
             model, _ = self._serving.models.choose(body.model)
             work = TurnWork(
                 self._serving,
-                Actor(batch.workspace_id, batch.api_key_id, batch.id),
+                Actor(batch.workspace_id, batch.api_key_id, request_id),
                 body,
                 batch.headers,
                 model=PatientModel(model, self._settings.max_retries),
                 settings=self._turns,
                 rate_limits=_NO_LIMITS,
-                source="batch",
+                batch_id=batch.id,
             )
             return succeeded((await fold(work.events())).wire())
         except ValidationError as error:

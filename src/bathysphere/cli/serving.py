@@ -77,7 +77,7 @@ def _skills(services: Services, data: Path) -> str:
 
 async def _invitation(services: Services, url: str, data: Path) -> str:
     """The two lines that a client needs, with a key that is made when there is none."""
-    active = [key for key in await keys.list_all(services.database) if key.disabled_at is None]
+    active = [key for key in await keys.list_all(services.database) if key.status == "active"]
     if active:
         known = ", ".join(f"{key.name} ({key.hint})" for key in active[:3]) + (", ..." if len(active) > 3 else "")
         where = "" if data == default_data_directory().absolute() else f" --data {shlex.quote(str(data))}"

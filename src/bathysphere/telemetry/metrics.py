@@ -165,6 +165,19 @@ BATCH_REQUESTS = gauge(
 BATCHES_OPEN = gauge("batches_open", "Batches that have not ended")
 BATCH_RESULTS = counter("batch_results_total", "Requests of batches that this server has ended", ("result",))
 
+# Metering
+
+EXECUTION_SECONDS = counter(
+    "execution_seconds_total",
+    "Seconds of containers that were booked: `free`, or `paid` beyond the free hours",
+    ("kind",),
+)
+EXECUTION_DOLLARS = counter("execution_dollars_total", "What the booked seconds cost")
+METERED_REQUESTS = counter("metered_requests_total", "Turns that are in the books, by how they ended", ("outcome",))
+QUOTA_REFUSALS = counter(
+    "quota_refusals_total", "What was refused because a quota had been reached", ("subject", "quota")
+)
+
 # The machine and the server
 
 DISK_BYTES = gauge(

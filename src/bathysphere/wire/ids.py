@@ -26,7 +26,8 @@ def new_request_id() -> str:
 def new_id(kind: str) -> str:
     """A fresh, unguessable id (128 bits): ``new_id("file")`` gives ``file_01...``.
 
-    Kinds in use: ``msg``, ``srvtoolu``, ``toolu``, ``container``, ``file``, ``org``, ``wrkspc``, ``apikey``.
+    Kinds in use: ``msg``, ``srvtoolu``, ``toolu``, ``container``, ``file``, ``org``, ``wrkspc``, ``apikey``,
+    ``adminkey``.
     """
     number = secrets.randbelow(_COUNT)
     characters = []
