@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "keys": "Make, list and disable API keys.",
     "workspaces": "List workspaces, and choose what keeps their containers.",
     "models": "Show which upstream a model's name reaches, and why.",
+    "backup": "Make a backup of the data directory, while the server works.",
+    "restore": "Put a backup into an empty data directory, or check one.",
     "host": "The host daemon; started by `serve`.",
 }
 _HIDDEN: Final = frozenset(("host",))

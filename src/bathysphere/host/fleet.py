@@ -10,11 +10,11 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
+from bathysphere.host import stillness
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import (
@@ -30,6 +30,7 @@ from bathysphere.host.disks.base import Disk, DiskError, Disks
 from bathysphere.host.disks.worker import Worker
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError, SandboxSpec
+from bathysphere.host.resident import Resident
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
 from bathysphere.host.warm_pool import PREFIX, WarmPool
@@ -52,43 +53,6 @@ SKILLS_AT_ONCE = 4
 
 ENDED_CELLS = 10
 """Cells of a sandbox whose outcome is known after they have ended and others have begun: those of one turn."""
-
-
-@dataclass(eq=False)
-class Resident:
-    """A container that runs or that somebody calls."""
-
-    container_id: str
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held during a call. It is given to those who wait in the order in which they came."""
-    sandbox: Sandbox | None = None
-    group: Group | None = None
-    disk: Disk | None = None
-    """Attached for as long as there is a sandbox."""
-    held: HeldCell | None = None
-    """The last cell of this sandbox; gone with it."""
-    ended: dict[str, HeldCell] = field(default_factory=dict)
-    """Earlier cells of this sandbox that waited and have ended: the last few, the newest at the end."""
-    kills: int = 0
-    """Processes that were killed for want of memory in earlier calls."""
-    callers: int = 0
-    """Who holds the lock or waits for it."""
-    last_used: float = field(default_factory=time.monotonic)
-    deleted: bool = False
-    skills: dict[str, str] | None = None
-    """What is shown at /skills, name -> digest; None when that was not looked at since the disk was attached."""
-    prepared: bool = False
-    """Whether its interpreter was started ahead of the first cell."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether its sandbox runs."""
-        return self.sandbox is not None and self.sandbox.alive
-
-    @property
-    def waits(self) -> bool:
-        """Whether a cell in it waits for answers: its processes must not be ended until it has them."""
-        return self.held is not None and self.held.waits and self.alive
 
 
 class Fleet:
@@ -123,6 +87,7 @@ class Fleet:
         self._rest_room = asyncio.Semaphore(RESTED_AT_ONCE)
         self.skill_worker = Worker(skill_folders.OPERATIONS)
         self.skill_room = asyncio.Semaphore(SKILLS_AT_ONCE)
+        self.stop_worker = Worker(stillness.OPERATIONS)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
@@ -326,6 +291,11 @@ class Fleet:
         resident.held = cell
 
     @property
+    def closing(self) -> bool:
+        """Whether every sandbox is being ended."""
+        return self._closing
+
+    @property
     def waiting(self) -> bool:
         """Whether a cell waits for answers in any container."""
         return any(resident.waits for resident in self._residents.values())
@@ -394,6 +364,47 @@ class Fleet:
                 except DiskError as error:
                     log.error("%s: %s", container_id, error)
                     raise _failure(error) from error
+
+    @contextlib.asynccontextmanager
+    async def still(self, container_id: str, rest: bool = False) -> AsyncIterator[None]:
+        """Nobody changes the container's disk meanwhile, and all that is on it can be read from outside.
+
+        What runs in it stands still and goes on afterwards; with ``rest``, or when it cannot be stopped, it is ended as
+        after long idling. A call that comes waits. Raises UnknownContainer, DiskFull, SandboxFailed.
+        """
+        if not self._disks.exists(container_id):
+            raise _unknown(container_id)
+        async with self._visit(container_id) as resident:
+            last_used = resident.last_used
+            if resident.deleted or not self._disks.exists(container_id):
+                raise _unknown(container_id)
+            if rest:
+                await self._save(resident)
+            if rest or not resident.alive:
+                await self._end(resident)
+            if resident.sandbox is None or resident.disk is None:
+                yield
+                return
+            roots, standing = resident.sandbox.running.roots, None
+            try:
+                try:
+                    standing = await self.stop_worker.call("stop", roots)
+                    await self._disks.sync(resident.disk)
+                except (OSError, DiskError) as error:
+                    log.warning("%s: its processes are ended, to copy its disk: %s", container_id, error)
+                    await self._end(resident)
+                yield
+            finally:
+                if resident.sandbox is not None:
+                    await self._wake(resident, roots, standing or [])
+        resident.last_used = last_used
+
+    async def _wake(self, resident: Resident, roots: Sequence[int], standing: Sequence[int]) -> None:
+        try:
+            await asyncio.shield(self.stop_worker.call("go_on", roots, standing))
+        except OSError as error:
+            log.error("%s: its processes are ended, they cannot go on: %s", resident.container_id, error)
+            await self._end(resident)
 
     async def delete(self, container_id: str) -> None:
         """End and remove a container, also in the middle of a call."""
@@ -578,6 +589,7 @@ class Fleet:
                 async with self._visit(resident.container_id) as visited:
                     await self._end(visited)
         await self.skill_worker.close()
+        await self.stop_worker.close()
 
 
 def _failure(error: DiskError) -> DiskFull | SandboxFailed:

@@ -21,6 +21,7 @@ import alembic.config
 import alembic.util
 import anyio
 import anyio.to_thread
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -209,15 +210,26 @@ def _use_wal(path: Path) -> None:
         raise sqlite3.DatabaseError(f"this file system does not allow a write-ahead log (journal mode {mode})")
 
 
+def _alembic() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def revisions() -> list[str]:
+    """Every revision of the schema that this version knows, oldest first."""
+    known = ScriptDirectory.from_config(_alembic()).walk_revisions()
+    return [script.revision for script in known][::-1]
+
+
 def migrate(path: Path) -> None:
     """Bring the database file up to today's schema, in one transaction. Raises DatabaseError for a newer schema."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)), execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}
     )
     _speak_sqlite(engine)
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    config = _alembic()
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
