@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from decimal import Decimal
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
+
+from bathysphere.metering.tariff import Tariff
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -155,6 +158,21 @@ class RateLimitSettings(_Table):
     workspace_containers: int | None = Field(default=None, ge=1)
 
 
+class MeteringSettings(_Table):
+    """What execution time costs, and how long the books are kept in detail (docs/metering.md)."""
+
+    dollars_per_hour: Decimal = Field(
+        default=Decimal("0.05"), ge=0, le=1000, decimal_places=6, description="of one container, beyond the free hours"
+    )
+    free_hours: float = Field(default=1550.0, ge=0, description="of an organisation, in a calendar month in UTC")
+    minimum_seconds: int = Field(default=300, ge=1, le=86_400, description="that an execution is booked for, at least")
+    request_days: float = Field(default=90.0, ge=0, description="that what each request used stays; sums stay for good")
+
+    def tariff(self) -> Tariff:
+        """The price, the free hours and the minimum, as the books count them."""
+        return Tariff.of(self.dollars_per_hour, self.free_hours, self.minimum_seconds)
+
+
 class LimitSettings(_Table):
     """Sizes of what clients send (WIRE j)."""
 
@@ -231,6 +249,7 @@ class Settings(_Table):
     batches: BatchSettings = BatchSettings()
     retries: RetrySettings = RetrySettings()
     rate_limits: RateLimitSettings = RateLimitSettings()
+    metering: MeteringSettings = MeteringSettings()
     models: Annotated[tuple[ModelSettings, ...], Field(default=())] = ()
 
     @classmethod

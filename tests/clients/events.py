@@ -12,11 +12,12 @@ from tests.server import Server
 
 
 @contextmanager
-def streaming(server: Server, body: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
+def streaming(server: Server, body: dict[str, Any], key: str | None = None) -> Iterator[Iterator[dict[str, Any]]]:
     """The events of a streamed answer, each as soon as it is there. Leaving the block closes the connection."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
-        headers = {"x-api-key": server.key, "content-type": "application/json", "anthropic-version": "2023-06-01"}
+        sent = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
+        headers = {"x-api-key": key or server.key, **sent}
         connection.request("POST", "/v1/messages", json.dumps(body | {"stream": True}), headers)
         response = connection.getresponse()
         assert response.status == 200, response.read()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from bathysphere.containers import recording
+from bathysphere.containers import records as records_module
 from bathysphere.containers.container import CommandResult, ForeignCell
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.host import (
@@ -24,7 +24,8 @@ from bathysphere.containers.host import (
     ToolAnswer,
     ToolFunction,
 )
-from bathysphere.containers.recording import Actor, Recorder, Records
+from bathysphere.containers.recording import Actor, Recorder
+from bathysphere.containers.records import Records
 from bathysphere.settings import Settings
 from bathysphere.store import audit
 from bathysphere.store.audit import Call
@@ -104,7 +105,7 @@ async def test_the_text_of_commands_can_be_kept_out(parts: Parts) -> None:
 
 async def test_closing_writes_what_waits(parts: Parts) -> None:
     container = await parts.containers.create(parts.actor)
-    records = Records(parts.database)
+    records = Records(parts.database, parts.settings.metering.tariff())
     for number in range(1200):
         records.append(record(container.id, parts.actor, str(number)))
     await records.close()
@@ -115,7 +116,7 @@ async def test_closing_writes_what_waits(parts: Parts) -> None:
 async def test_a_cancelled_writer_writes_nothing_twice(parts: Parts) -> None:
     container = await parts.containers.create(parts.actor)
     await parts.containers.records.flush()
-    records = Records(parts.database)
+    records = Records(parts.database, parts.settings.metering.tariff())
     for number in range(50):
         records.append(record(container.id, parts.actor, str(number)))
         flushing = asyncio.create_task(records.flush())
@@ -137,7 +138,7 @@ async def test_records_are_written_without_anybody_asking(parts: Parts) -> None:
 
 async def test_a_record_of_an_unknown_container_does_not_hold_up_others(parts: Parts) -> None:
     container = await parts.containers.create(parts.actor)
-    records = Records(parts.database)
+    records = Records(parts.database, parts.settings.metering.tariff())
     for container_id in ("container_nowhere", container.id):
         records.append(record(container_id, parts.actor, "x"))
     await records.close()
@@ -147,10 +148,10 @@ async def test_a_record_of_an_unknown_container_does_not_hold_up_others(parts: P
 async def test_when_records_cannot_be_written_calls_are_refused_in_the_end(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "MOST_WAITING", 3)
-    records = Records(parts.database)
+    monkeypatch.setattr(records_module, "MOST_WAITING", 3)
+    records = Records(parts.database, parts.settings.metering.tariff())
     container = await parts.containers.create(parts.actor)
-    recorder = Recorder(container.id, parts.actor, records.append, records.check)
+    recorder = Recorder(container.id, parts.actor, records)
     async with parts.database._write_lock:  # as long as the disk is full
         for _ in range(3):
             with recorder.call("bash", "x"):

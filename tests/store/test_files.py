@@ -14,7 +14,7 @@ from bathysphere.store import files
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.files import File, FileTooLarge, Position
-from bathysphere.store.quota import StorageQuotaExceeded, free_bytes
+from bathysphere.store.quota import StorageQuotaExceeded, room
 from bathysphere.store.workspaces import Workspace, named
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -107,17 +107,17 @@ async def test_the_quota_counts_all_workspaces_and_forgets_the_deleted(
 ) -> None:
     first = await stored(database, blobs, workspace, bytes(1000))
     await stored(database, blobs, other_workspace, bytes(1000))
-    assert await free_bytes(database, workspace.id, 2500) == 500
+    assert (await room(database, workspace.id, None, 2500)).left == 500
     with pytest.raises(StorageQuotaExceeded):
         await stored(database, blobs, workspace, bytes(501))
     with pytest.raises(StorageQuotaExceeded):
         await produced(database, blobs, workspace, "x", bytes(501))
     assert await blob_count(blobs) == 2, "what was refused has left no bytes"
     await stored(database, blobs, workspace, bytes(500))
-    assert await free_bytes(database, workspace.id, 2500) == 0
+    assert (await room(database, workspace.id, None, 2500)).left == 0
     assert await files.delete(database, blobs, workspace.id, first.id)
-    assert await free_bytes(database, workspace.id, 2500) == 1000
-    assert await free_bytes(database, workspace.id, 1) == 0
+    assert (await room(database, workspace.id, None, 2500)).left == 1000
+    assert (await room(database, workspace.id, None, 1)).left == 0
 
 
 async def test_deletion_removes_row_and_bytes_in_ones_own_workspace_only(

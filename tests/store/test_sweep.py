@@ -12,7 +12,7 @@ from bathysphere.store import files
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.files import File
-from bathysphere.store.quota import free_bytes
+from bathysphere.store.quota import room
 from bathysphere.store.sweep import Swept, sweep
 from bathysphere.store.workspaces import Workspace
 
@@ -88,7 +88,7 @@ async def test_an_expired_file_loses_its_bytes_at_once_and_its_row_30_days_later
     left = await files.get(database, workspace.id, file.id)
     assert left is not None
     assert left.blob_key is None
-    assert await free_bytes(database, workspace.id, 1000) == 993, "the quota counts bytes that are there"
+    assert (await room(database, workspace.id, None, 1000)).left == 993, "the quota counts bytes that are there"
 
     assert (await sweep(database, blobs, file.expires_at + timedelta(days=29))).expired_rows == 0
     assert (await sweep(database, blobs, file.expires_at + timedelta(days=30))).expired_rows == 1

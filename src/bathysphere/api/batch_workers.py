@@ -177,12 +177,13 @@ class BatchWorkers:
             model, _ = self._serving.models.choose(body.model)
             work = TurnWork(
                 self._serving,
-                Actor(batch.workspace_id, batch.api_key_id, batch.id),
+                Actor(batch.workspace_id, batch.api_key_id, new_id("req")),
                 body,
                 batch.headers,
                 model=PatientModel(model, self._settings.max_retries),
                 settings=self._turns,
                 rate_limits=_NO_LIMITS,
+                batch_id=batch.id,
             )
             return succeeded((await fold(work.events())).wire())
         except ValidationError as error:

@@ -15,6 +15,7 @@ from bathysphere.containers.host import (
     TooManySandboxes,
     UnknownContainer,
 )
+from bathysphere.containers.quotas import QuotaReached, refusal
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
 
 
@@ -29,6 +30,8 @@ def as_answers() -> Iterator[None]:
 
 def answer_to(error: HostError) -> ApiError:
     """The request's failure. The host's messages are made for whoever asked for the call."""
+    if isinstance(error, QuotaReached):
+        return refusal(error)
     for kind, answer in _ANSWERS:
         if isinstance(error, kind):
             return answer(str(error))

@@ -15,7 +15,7 @@ from bathysphere.store import files
 from bathysphere.store.blobs import BlobStoreFull, BlobWriter
 from bathysphere.store.files import File
 from bathysphere.store.keys import Identity
-from bathysphere.store.quota import StorageQuotaExceeded, free_bytes
+from bathysphere.store.quota import Room, StorageQuotaExceeded, room
 from bathysphere.wire.errors import InvalidRequest, ServerError, TooLarge
 from bathysphere.wire.files import EXPIRES_IN_SECONDS, chosen_mime_type, filename_fault, unnamed
 
@@ -32,10 +32,10 @@ async def receive_upload(request: Request, caller: Identity, storing: Storage) -
     """
     limits = storing.settings.limits
     _check_announced(request.headers.get("content-length"), limits.file_bytes)
-    room = await free_bytes(storing.database, caller.workspace_id, limits.storage_bytes)
+    free = await room(storing.database, caller.workspace_id, caller.api_key_id, limits.storage_bytes)
     try:
         async with storing.blobs.writer() as writer:
-            form = _Form(writer, limits.file_bytes, room)
+            form = _Form(writer, limits.file_bytes, free)
             body = _bounded(request.stream(), limits.file_bytes)
             async for event in events(request.headers.get("content-type"), body):
                 match event:
@@ -58,15 +58,12 @@ async def receive_upload(request: Request, caller: Identity, storing: Storage) -
             downloadable=False,
             storage_bytes=limits.storage_bytes,
             expires_in=form.expires_in,
+            api_key_id=caller.api_key_id,
         )
     except MalformedMultipart as error:
         raise InvalidRequest(f"The request body is not valid multipart/form-data: {error}.") from error
     except StorageQuotaExceeded as error:
-        raise InvalidRequest(
-            f"The organization's files may take {limits.storage_bytes} bytes, and this one no longer fits. "
-            "Delete files that are not needed.",
-            error_code="storage_quota_exceeded",
-        ) from error
+        raise InvalidRequest(str(error), error_code="storage_quota_exceeded") from error
     except BlobStoreFull as error:
         # Sending hundreds of megabytes again, at once, would meet the same full disk.
         raise ServerError(
@@ -99,7 +96,7 @@ def _too_large(file_bytes: int) -> TooLarge:
 class _Form:
     """The fields of an upload. Unknown ones are passed over."""
 
-    def __init__(self, writer: BlobWriter, file_bytes: int, room: int) -> None:
+    def __init__(self, writer: BlobWriter, file_bytes: int, room: Room) -> None:
         self.expires_in: timedelta | None = None
         self._writer = writer
         self._file_bytes = file_bytes
@@ -127,8 +124,7 @@ class _Form:
             size = self._writer.size + len(data)
             if size > self._file_bytes:
                 raise _too_large(self._file_bytes)
-            if size > self._room:
-                raise StorageQuotaExceeded
+            self._room.check(size)
             await self._writer.write(data)
         elif self._current == "expires_in_seconds" and self._field is not None:
             self._field += data

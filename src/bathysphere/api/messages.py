@@ -25,6 +25,9 @@ from bathysphere.wire.events import StreamEvent
 from bathysphere.wire.message import Message
 from bathysphere.wire.requests import MessagesRequest
 
+QUOTA_WARNING: Final = "bathysphere-quota-warning"
+"""The header of an answer that says which quota is nearly used up."""
+
 router = APIRouter(tags=["messages"], route_class=ProtectedRoute)
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -53,6 +56,8 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
             "Point it to the model."
         )
     work = TurnWork(serving, acting, body, forwarded(request.headers))
+    if warning := serving.containers.quotas.warning(acting):
+        answer_headers(request.scope)[QUOTA_WARNING] = warning
     if not work.can_run_code and idempotency_key(request) is None:
         serving.rate_limits.request(acting, answer_headers(request.scope))
         return await _answer_once(request, body, serving, work.events())

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import uvicorn
@@ -32,7 +32,7 @@ from bathysphere.image.definition import Definition
 from bathysphere.image.image import Image
 from bathysphere.models.configured import ConfiguredModels
 from bathysphere.settings import Settings, skills_directory, store_directory
-from bathysphere.store import batch_ageing
+from bathysphere.store import batch_ageing, metered_requests
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.sweep import sweep
@@ -81,6 +81,15 @@ async def open_services(
             _hourly("expired and lost containers", lambda: lifecycle.sweep(database, host, settings.containers))
         )
         stack.push_async_callback(_end, ageing)
+        forgetting = asyncio.create_task(
+            _hourly(
+                "what old requests used",
+                lambda: metered_requests.forget(
+                    database, datetime.now(UTC) - timedelta(days=settings.metering.request_days)
+                ),
+            )
+        )
+        stack.push_async_callback(_end, forgetting)
         emptying = asyncio.create_task(
             _hourly(
                 "old and deleted batches",

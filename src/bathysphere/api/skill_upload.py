@@ -102,15 +102,6 @@ async def stored(upload: Upload, blobs: Blobs) -> Snapshot:
         ) from error
 
 
-def quota_exceeded(storing: Storage) -> InvalidRequest:
-    """The error for a skill for which the organisation has no room."""
-    return InvalidRequest(
-        f"The organization's files and skills may take {storing.settings.limits.storage_bytes} bytes, and this one no "
-        "longer fits. Delete what is not needed.",
-        error_code="storage_quota_exceeded",
-    )
-
-
 async def _bounded(request: Request, most: int, bounds: Bounds) -> AsyncIterator[bytes]:
     """The body, for as long as it is not longer than any allowed one can be."""
     announced = request.headers.get("content-length", "")

@@ -21,7 +21,7 @@ from bathysphere.api.skill_shapes import (
     version_not_found,
     version_shape,
 )
-from bathysphere.api.skill_upload import quota_exceeded, receive_skill, stored
+from bathysphere.api.skill_upload import receive_skill, stored
 from bathysphere.api.skills import FILES_SCHEMA, PAGING, PREFIX, answer, found_skill
 from bathysphere.store import skills
 from bathysphere.store.blobs import BlobMissing
@@ -69,6 +69,7 @@ async def create_skill_version(skill_id: str, request: Request, caller: Caller, 
             skill_id=skill_id,
             snapshot=await stored(upload, storing.blobs),
             storage_bytes=storing.settings.limits.storage_bytes,
+            api_key_id=caller.api_key_id,
         )
     except OtherName as error:
         raise InvalidRequest(
@@ -76,7 +77,7 @@ async def create_skill_version(skill_id: str, request: Request, caller: Caller, 
             f"{upload.bundle.name}; make a new skill for it."
         ) from error
     except StorageQuotaExceeded as error:
-        raise quota_exceeded(storing) from error
+        raise InvalidRequest(str(error), error_code="storage_quota_exceeded") from error
     if version is None:
         raise not_found(skill_id)
     return answer(version_shape(version, old=old))

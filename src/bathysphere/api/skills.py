@@ -20,7 +20,7 @@ from bathysphere.api.skill_shapes import (
     position,
     skill_shape,
 )
-from bathysphere.api.skill_upload import quota_exceeded, receive_skill, stored
+from bathysphere.api.skill_upload import receive_skill, stored
 from bathysphere.store import skills
 from bathysphere.store.quota import StorageQuotaExceeded
 from bathysphere.store.skills import HasVersions, Listed, Position, TitleTaken
@@ -90,6 +90,7 @@ async def create_skill(request: Request, caller: Caller, storing: Storing) -> Re
             display_title=upload.title or upload.bundle.name,
             snapshot=await stored(upload, storing.blobs),
             storage_bytes=storing.settings.limits.storage_bytes,
+            api_key_id=caller.api_key_id,
             title_unique=old and upload.title is not None,
         )
     except TitleTaken as error:
@@ -98,7 +99,7 @@ async def create_skill(request: Request, caller: Caller, storing: Storing) -> Re
             "a new version of that skill."
         ) from error
     except StorageQuotaExceeded as error:
-        raise quota_exceeded(storing) from error
+        raise InvalidRequest(str(error), error_code="storage_quota_exceeded") from error
     return answer(skill_shape(Listed(skill, version.version), old=old))
 
 

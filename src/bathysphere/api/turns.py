@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from starlette.datastructures import Headers
 
+from bathysphere.api.metered_turn import MeteredTurn
 from bathysphere.api.named_skills import NamedSkills, named_skills
 from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.services import Services
@@ -17,6 +19,7 @@ from bathysphere.containers.containers import upload_failed
 from bathysphere.containers.host import HostError
 from bathysphere.containers.recording import Actor
 from bathysphere.containers.skills import skills_failed
+from bathysphere.metering.tariff import is_free
 from bathysphere.models.base import Model
 from bathysphere.settings import Settings
 from bathysphere.store import files
@@ -42,8 +45,8 @@ class TurnWork:
     """A turn that is to be carried out, with its container.
 
     ``headers`` are the client's that an upstream may want. ``model``, ``settings`` and ``rate_limits`` are those of the
-    server unless given. Raises ApiError for a request that is wrong as it stands: nothing has been asked of anybody
-    then.
+    server unless given; ``batch_id`` is that of the batch that the request belongs to. Raises ApiError for a request
+    that is wrong as it stands: nothing has been asked of anybody then.
     """
 
     def __init__(
@@ -56,10 +59,12 @@ class TurnWork:
         model: Model | None = None,
         settings: Settings | None = None,
         rate_limits: RateLimits | None = None,
+        batch_id: str | None = None,
     ) -> None:
         self._serving = serving
         self._rate_limits = rate_limits or serving.rate_limits
-        self._actor = actor
+        self._actor = replace(actor, free_of_charge=is_free(tool.type or "" for tool in body.tools or []))
+        self._batch_id = batch_id
         checked = check(body)
         chosen, choice = serving.models.choose(body.model)
         check_support(body.model, choice, checked)
@@ -81,29 +86,38 @@ class TurnWork:
         body, checked, model, headers = self._given
         # What is remembered of the turn must not keep its request, which may be large.
         self._given = None
+        metering = MeteredTurn(self._actor, body.model, self._batch_id, self._serving.containers.records)
         with self._rate_limits.turn(self._actor) as slot:
-            named = await named_skills(self._serving.database, self._actor.workspace_id, body, headers)
-            opened = self._opened = await _Opened.prepare(self._serving, self._actor, body, checked, named)
+            self._serving.containers.quotas.admit(self._actor, can_run_code=self.can_run_code)
+            with metering.metered():
+                named = await named_skills(self._serving.database, self._actor.workspace_id, body, headers)
+                opened = self._opened = await _Opened.prepare(self._serving, self._actor, body, checked, named)
+                metering.container = opened.container
 
-            async def open_container() -> Container:
-                slot.use(opened.container_id)
-                self.ran_code = True
-                return await opened.open()
+                async def open_container() -> Container:
+                    slot.use(opened.container_id)
+                    self.ran_code = True
+                    await self._serving.containers.settle_quotas(self._actor)
+                    # Before a container is made that nothing could run in.
+                    self._serving.containers.quotas.check_execution(self._actor, opened.container_id or "")
+                    metering.container = await opened.open()
+                    return metering.container
 
-            turn = Turn(
-                body,
-                checked,
-                model,
-                open_container,
-                self._settings,
-                filenames=opened.filenames,
-                headers=headers,
-                container_used=opened.used(),
-                skills=opened.skills,
-            )
-            async with aclosing(opened.watch(turn.events())) as events:
-                async for event in events:
-                    yield event
+                turn = Turn(
+                    body,
+                    checked,
+                    model,
+                    open_container,
+                    self._settings,
+                    filenames=opened.filenames,
+                    headers=headers,
+                    container_used=opened.used(),
+                    skills=opened.skills,
+                )
+                metering.usage = turn.usage
+                async with aclosing(opened.watch(turn.events())) as events:
+                    async for event in events:
+                        yield event
 
     async def discard(self) -> None:
         """Remove the container that the turn made, if it did."""
@@ -190,6 +204,11 @@ class _Opened:
             return await self.open()
         except HostError as error:
             raise skills_failed(error) from error
+
+    @property
+    def container(self) -> Container | None:
+        """The container; None when there is none yet."""
+        return self._container
 
     @property
     def container_id(self) -> str | None:

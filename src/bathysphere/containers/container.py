@@ -25,7 +25,7 @@ from bathysphere.containers.host import (
     SkillFolder,
     ToolAnswer,
 )
-from bathysphere.containers.recording import OpenCall, Recorder
+from bathysphere.containers.recording import OpenCall, Recorder, Used
 from bathysphere.store.audit import Action, ProducedFile
 from bathysphere.wire.errors import ApiError
 
@@ -118,6 +118,11 @@ class Container:
         self._recorder = recorder
         self._cells = cells
         self._recorded_calls: set[str] = set()
+
+    @property
+    def used(self) -> Used:
+        """What the calls through this object have used."""
+        return self._recorder.used
 
     async def stream(self, command: Command) -> AsyncGenerator[OutputChunk | CommandEnd, None]:
         """Run a command: its output as it comes, then one ``CommandEnd``; the files it produced are kept by then.

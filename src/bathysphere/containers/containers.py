@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,9 @@ from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.paused_cells import StoredPausedCells
-from bathysphere.containers.recording import Actor, Recorder, Records
+from bathysphere.containers.quotas import QuotaReached, Quotas, refusal
+from bathysphere.containers.recording import Actor, Recorder
+from bathysphere.containers.records import Records, Written
 from bathysphere.containers.skills import folder_of, skills_failed
 from bathysphere.settings import Settings
 from bathysphere.skills.archive import ArchiveDamaged
@@ -33,16 +35,31 @@ _log = logging.getLogger(__name__)
 class Containers:
     """Opens containers for turns. One per server; safe to use concurrently."""
 
-    def __init__(self, database: Database, blobs: Blobs, host: Host, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        host: Host,
+        settings: Settings,
+        on_written: Callable[[Written], None] | None = None,
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._host = host
         self._settings = settings
-        self.records = Records(database)
+        self.quotas = Quotas(database)
+        self._on_written = on_written
+        self.records = Records(database, settings.metering.tariff(), self._written)
 
     async def close(self) -> None:
         """Write the records that wait. The caller closes database and host afterwards."""
         await self.records.close()
+
+    def _written(self, written: Written) -> None:
+        for request in written.requests:
+            self.quotas.written(request.workspace_id, request.api_key_id)
+        if self._on_written is not None:
+            self._on_written(written)
 
     async def find(self, workspace_id: str, container_id: str) -> rows.Container:
         """The row of a container, whatever its state.
@@ -63,7 +80,14 @@ class Containers:
         Raises NotFound, also when it has expired: clients that send the id of the message before by themselves look
         for this status and these first words, and then go on with a new container.
         """
-        return self._container(await self._usable(actor, container_id), actor)
+        row = await self._usable(actor, container_id)
+        await self.settle_quotas(actor)
+        return self._container(row, actor)
+
+    async def settle_quotas(self, actor: Actor) -> None:
+        """What has ended by now is in the books when this returns, if the actor has a quota to compare it with."""
+        if self.quotas.standings(actor):
+            await self.records.settle()
 
     async def _usable(self, actor: Actor, container_id: str) -> rows.Container:
         row = await self.find(actor.workspace_id, container_id)
@@ -94,6 +118,7 @@ class Containers:
 
     async def _make(self, actor: Actor, origin: str | None) -> Container:
         self.records.check()
+        self.quotas.check_container(actor)
         container_id = new_id("container")
         # The record is written when its container is known, so it comes last, also for one that could not be made.
         with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
@@ -126,6 +151,7 @@ class Containers:
                 forked_from=origin,
                 container_id=container_id,
                 deleted=deleted,
+                api_key_id=actor.api_key_id,
             )
         except DatabaseFull as error:
             raise DiskFull("The server's disk is full. Its operator has to make room.") from error
@@ -173,7 +199,7 @@ class Containers:
 
     def _recorder(self, container_id: str, actor: Actor) -> Recorder:
         keep = self._settings.containers.record_commands
-        return Recorder(container_id, actor, self.records.append, self.records.check, keep)
+        return Recorder(container_id, actor, self.records, self.quotas, keep)
 
     def _container(self, row: rows.Container, actor: Actor) -> Container:
         async def store_output(output: OutputFile, content: AsyncIterator[bytes]) -> str:
@@ -186,6 +212,7 @@ class Containers:
                     filename=output.name,
                     content=content,
                     limits=self._settings.limits,
+                    api_key_id=actor.api_key_id,
                 )
             except (StorageQuotaExceeded, BlobStoreFull, DatabaseFull) as error:
                 raise InvalidRequest("the storage for files is full", error_code="storage_quota_exceeded") from error
@@ -238,6 +265,10 @@ class Containers:
 
 def upload_failed(filename: str, error: Exception) -> ApiError:
     """The request's failure when an upload could not be placed."""
+    return refusal(error) if isinstance(error, QuotaReached) else _not_placed(filename, error)
+
+
+def _not_placed(filename: str, error: Exception) -> ApiError:
     match error:
         case DiskFull():
             return InvalidRequest(

@@ -1,116 +1,48 @@
-"""The record of a container's calls: made as they end, written to the store a moment later.
-
-Nobody waits for the database: a call's record is kept in memory and written within ``GATHER_SECONDS``, together
-with those of other calls. While the disk is full the records wait; when too many do, further calls are refused, so
-that none goes unrecorded.
-"""
+"""How what is done in a container is recorded: one record for each call, made when it ends, however it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
-from bathysphere.containers.host import DiskFull, HostError, PathNotFound, PathRefused
+from bathysphere.containers.host import (
+    DiskFull,
+    HostError,
+    HostUnavailable,
+    PathNotFound,
+    PathRefused,
+    TooManySandboxes,
+    UnknownContainer,
+)
+from bathysphere.metering.charges import Execution
 from bathysphere.store import audit
 from bathysphere.store.audit import Action, Call, Outcome, ProducedFile
-from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.wire.errors import ApiError
 
-_log = logging.getLogger(__name__)
+EXECUTION: Final[frozenset[Action]] = frozenset(
+    ("bash", "python", "cell", "resume", "view", "create_file", "str_replace", "place", "upload", "download")
+)
+"""Actions in which the container is at work, so that their time is booked (docs/metering.md)."""
 
-GATHER_SECONDS: Final = 0.05
-"""How long a record waits for others, so that a burst of calls is one transaction."""
-
-MOST_WAITING: Final = 10_000
-"""Records that may wait for room on the disk; then calls are refused."""
-
-_BATCH: Final = 500
-_RETRY_SECONDS: Final = 1.0
+_NOT_CARRIED_OUT: Final = (TooManySandboxes, UnknownContainer, HostUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """On whose behalf something is done: a workspace, the key it used, and the request. No key: the operator."""
+    """On whose behalf something is done: a workspace, the key it used, and the request. No key: the operator.
+
+    ``free_of_charge``: its execution time is not booked.
+    """
 
     workspace_id: str
     api_key_id: str | None = None
     request_id: str | None = None
-
-
-class Records:
-    """Writes the records of all containers. One per server; ``close`` it before the database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._waiting: deque[Call] = deque()
-        self._writer: asyncio.Task[None] | None = None
-        self._writing = asyncio.Lock()
-
-    def check(self) -> None:
-        """Raises DiskFull when a call could not be recorded."""
-        if len(self._waiting) >= MOST_WAITING:
-            raise DiskFull(
-                "The server's disk is full, so what is done cannot be recorded. Its operator has to make room."
-            )
-
-    def append(self, call: Call) -> None:
-        """Keep a record and see to it that it is written. Never waits and never fails."""
-        self._waiting.append(call)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._write_soon())
-
-    async def _write_soon(self) -> None:
-        wait = GATHER_SECONDS
-        while self._waiting:
-            await asyncio.sleep(wait)
-            try:
-                await self.flush()
-                wait = GATHER_SECONDS
-            except DatabaseFull:
-                _log.warning("%d records of calls wait for room on the disk", len(self._waiting))
-                wait = _RETRY_SECONDS
-            except Exception:
-                _log.exception("%d records of calls could not be written yet", len(self._waiting))
-                wait = _RETRY_SECONDS
-
-    async def flush(self) -> None:
-        """Write what waits, so that whoever reads the store finds it. Raises DatabaseFull."""
-        # In a task of its own: a caller that is cancelled between the writing and the taking out of memory would
-        # have the records written twice.
-        await asyncio.shield(asyncio.create_task(self._flush()))
-
-    async def _flush(self) -> None:
-        async with self._writing:
-            while self._waiting:
-                batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
-                for call in await audit.append(self._database, batch):
-                    _log.error("a call of %s, which the store does not know, is not recorded", call.container_id)
-                for _ in batch:
-                    self._waiting.popleft()
-
-    async def settle(self) -> None:
-        """Write what waits if there is room for it: whoever reads gets what can be had."""
-        with suppress(DatabaseFull):
-            await self.flush()
-
-    async def close(self) -> None:
-        """Write what waits; what cannot be written goes to the log."""
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.gather(self._writer, return_exceptions=True)
-        try:
-            await self.flush()
-        except Exception:
-            _log.exception("records of calls could not be written")
-            for call in self._waiting:
-                _log.error("not recorded: %r", call)
+    free_of_charge: bool = False
 
 
 @dataclass(slots=True)
@@ -133,62 +65,115 @@ class OpenCall:
         self.outcome, self.error = "refused", reason
 
 
+class Book(Protocol):
+    """Where calls are written down: ``Records``."""
+
+    def check(self) -> None:
+        """Raises HostError when nothing can be written down."""
+
+    def append(self, *entries: Call | Execution) -> None:
+        """Keep them."""
+
+    def running(self, so_far: Callable[[], Execution]) -> AbstractContextManager[None]:
+        """A container is at work inside; ``so_far`` says for how long by now."""
+
+
+class Limits(Protocol):
+    """What may be executed: ``Quotas``."""
+
+    def check_execution(self, actor: Actor, container_id: str) -> None:
+        """Raises HostError when nothing more may be executed."""
+
+    def at_work(self, actor: Actor, container_id: str) -> AbstractContextManager[None]:
+        """Something runs in the container inside."""
+
+
+@dataclass(slots=True)
+class Used:
+    """What the calls of one recorder used together; ``stored_bytes`` are of the files that they produced."""
+
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    stored_bytes: int = 0
+
+    def add(self, call: OpenCall) -> None:
+        """One more call has ended."""
+        self.cpu_seconds += call.cpu_seconds or 0.0
+        self.peak_memory_bytes = max(self.peak_memory_bytes, call.peak_memory_bytes or 0)
+        self.stored_bytes += sum(file.size_bytes for file in call.files)
+
+
 class Recorder:
-    """Records the calls of one container by one actor."""
+    """Records the calls of one container by one actor, and has their time booked."""
 
     def __init__(
-        self,
-        container_id: str,
-        actor: Actor,
-        append: Callable[[Call], None],
-        check: Callable[[], None],
-        keep_text: bool = True,
+        self, container_id: str, actor: Actor, book: Book, quotas: Limits | None = None, keep_text: bool = True
     ) -> None:
-        """``append`` takes the records, ``check`` raises HostError when none can be taken.
-
-        Without ``keep_text`` a command is recorded by its length and hash only; paths always are as they are.
-        """
+        """Without ``keep_text`` a command is recorded by its length and hash only; paths always are as they are."""
         self._container_id = container_id
         self._actor = actor
-        self._append = append
-        self._check = check
+        self._book = book
+        self._quotas = quotas
         self._keep_text = keep_text
+        self.used = Used()
 
     @contextmanager
     def call(self, action: Action, text: str) -> Iterator[OpenCall]:
-        """Record what happens inside, however it ends. Raises HostError when it could not be recorded."""
-        self._check()
+        """Record what happens inside, however it ends. Raises HostError when it may not be, or not be recorded."""
+        self._book.check()
         call = OpenCall()
+        executes = action in EXECUTION
+        if executes and self._quotas is not None:
+            self._quotas.check_execution(self._actor, self._container_id)
         began, started = datetime.now(UTC), time.monotonic()
+        paid = executes and not self._actor.free_of_charge
+
+        def so_far() -> Execution:
+            seconds = time.monotonic() - started
+            return Execution(self._container_id, self._actor.workspace_id, self._actor.api_key_id, began, seconds)
+
+        carried_out = True
         try:
-            yield call
+            with ExitStack() as running:
+                if paid:
+                    running.enter_context(self._book.running(so_far))
+                if executes and self._quotas is not None:
+                    running.enter_context(self._quotas.at_work(self._actor, self._container_id))
+                yield call
         except BaseException as error:
             call.outcome, call.error = _ended_by(error)
+            carried_out = not isinstance(error, _NOT_CARRIED_OUT)
             raise
         finally:
-            subject, length, digest = audit.subject_of(text, self._keep_text or action not in audit.CODE)
-            record = Call(
-                container_id=self._container_id,
-                workspace_id=self._actor.workspace_id,
-                api_key_id=self._actor.api_key_id,
-                request_id=self._actor.request_id,
-                started_at=began,
-                action=action,
-                subject=subject,
-                subject_bytes=length,
-                subject_sha256=digest,
-                outcome=call.outcome,
-                error=call.error,
-                exit_code=call.exit_code,
-                timed_out=call.timed_out,
-                duration_seconds=time.monotonic() - started,
-                cpu_seconds=call.cpu_seconds,
-                peak_memory_bytes=call.peak_memory_bytes,
-                written_bytes=call.written_bytes,
-                files=tuple(call.files),
-            )
+            execution = so_far()
             if not call.idle:
-                self._append(record)
+                record = self._record(action, text, call, execution)
+                self._book.append(record, *((execution,) if paid and carried_out else ()))
+                if action != "place":
+                    self.used.add(call)
+
+    def _record(self, action: Action, text: str, call: OpenCall, execution: Execution) -> Call:
+        subject, length, digest = audit.subject_of(text, self._keep_text or action not in audit.CODE)
+        return Call(
+            container_id=self._container_id,
+            workspace_id=self._actor.workspace_id,
+            api_key_id=self._actor.api_key_id,
+            request_id=self._actor.request_id,
+            started_at=execution.began,
+            action=action,
+            subject=subject,
+            subject_bytes=length,
+            subject_sha256=digest,
+            outcome=call.outcome,
+            error=call.error,
+            exit_code=call.exit_code,
+            timed_out=call.timed_out,
+            duration_seconds=execution.seconds,
+            cpu_seconds=call.cpu_seconds,
+            peak_memory_bytes=call.peak_memory_bytes,
+            written_bytes=call.written_bytes,
+            files=tuple(call.files),
+        )
 
 
 def _ended_by(error: BaseException) -> tuple[Outcome, str]:

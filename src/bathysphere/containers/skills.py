@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from bathysphere.containers.host import DiskFull, HostError, SkillEntry, SkillFolder, TooManySandboxes, UnknownContainer
+from bathysphere.containers.quotas import QuotaReached, refusal
 from bathysphere.skills.archive import contents
 from bathysphere.store.blobs import Blobs
 from bathysphere.store.skills import SkillVersion
@@ -31,6 +32,10 @@ def folder_of(version: SkillVersion, blobs: Blobs) -> SkillFolder:
 
 def skills_failed(error: Exception) -> ApiError:
     """The request's failure when its skills could not be brought into the container."""
+    return refusal(error) if isinstance(error, QuotaReached) else _not_set(error)
+
+
+def _not_set(error: Exception) -> ApiError:
     match error:
         case DiskFull():
             return InvalidRequest(

@@ -7,6 +7,7 @@ that row goes only when its container has been deleted (``store.containers.forge
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from bathysphere.store.database import Database, RuleBroken
+from bathysphere.store.database import Database
 from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import Base, ContainerCallRow, ContainerRow
 
@@ -98,25 +99,31 @@ def subject_of(text: str, keep: bool = True) -> tuple[str | None, int, str]:
 
 
 async def append(database: Database, calls: Iterable[Call]) -> list[Call]:
-    """Write records, in their order and in one transaction; those whose container is not known are returned.
+    """Write records, in one transaction; otherwise as ``write``. Raises DatabaseFull: then none was written."""
+    written = list(calls)
+    return await database.transaction(lambda connection: write(connection, written)) if written else []
+
+
+def write(connection: sqlite3.Connection, calls: Sequence[Call]) -> list[Call]:
+    """Write records, in their order, within a transaction; those whose container is not known are returned.
 
     The containers were last used when their latest call began; their expiry stays, as that counts from creation.
-
-    Raises DatabaseFull: then none was written.
     """
-    calls = list(calls)
-    if not calls:
-        return []
+    unknown: list[Call] = []
+    connection.execute("SAVEPOINT records")
     try:
-        await database.write(
-            (_INSERT, [_values(call) for call in calls]),
-            (_USED, [{"container": container, "moment": moment} for container, moment in _last_uses(calls).items()]),
-        )
-    except RuleBroken:
-        if len(calls) == 1:
-            return calls
-        return [unknown for call in calls for unknown in await append(database, [call])]
-    return []
+        _INSERT.each(connection, [_values(call) for call in calls])
+    except sqlite3.IntegrityError:
+        connection.execute("ROLLBACK TO records")
+        for call in calls:
+            try:
+                _INSERT.once(connection, _values(call))
+            except sqlite3.IntegrityError:
+                unknown.append(call)
+    connection.execute("RELEASE records")
+    uses = _last_uses(call for call in calls if call not in unknown)
+    _USED.each(connection, [{"container": container, "moment": moment} for container, moment in uses.items()])
+    return unknown
 
 
 async def latest(

@@ -24,6 +24,7 @@ class Container:
     """A container. ``deleted_at``: its disk is gone; the row stays, so that its id is known as expired.
 
     ``lost_at``: its host was found to have no disk for it. ``forked_from``: the container it is a copy of.
+    ``api_key_id``: whose key made it.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Container:
     deleted_at: datetime | None
     lost_at: datetime | None = None
     forked_from: str | None = None
+    api_key_id: str | None = None
 
     def expired(self, now: datetime) -> bool:
         """Whether it can no longer be used (WIRE c.6)."""
@@ -80,6 +82,7 @@ async def create(
     forked_from: str | None = None,
     container_id: str | None = None,
     deleted: bool = False,
+    api_key_id: str | None = None,
 ) -> Container:
     """A new container that lasts for ``lifetime`` from now on. A copy has the uploads of its origin in it too.
 
@@ -94,6 +97,7 @@ async def create(
         expires_at=now + lifetime,
         deleted_at=now if deleted else None,
         forked_from=forked_from,
+        api_key_id=api_key_id,
     )
     lying = [] if forked_from is None else [{"copy_id": made.id, "origin_id": forked_from, "now": now}]
     await database.write((_INSERT, [{name: getattr(made, name) for name in _COLUMNS}]), (_INSERT_LYING, lying))

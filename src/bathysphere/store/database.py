@@ -10,11 +10,11 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import alembic.command
 import alembic.config
@@ -27,6 +27,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from bathysphere.store.prepared import Prepared
+
+T = TypeVar("T")
 
 _BUSY_SECONDS: Final = 30
 # The second is what a full disk looks like where the write-ahead log's index cannot grow.
@@ -88,41 +90,55 @@ class Database:
         """
         return query.first(self._reader, values)
 
-    async def write(self, *steps: tuple[Prepared, Iterable[Mapping[str, object]]]) -> None:
-        """Carry out statements, each for all of its values, in one transaction: committed, durably, or undone.
+    def all(self, query: Prepared, **values: object) -> list[Any]:
+        """The same for the few rows that an indexed column leads to."""
+        return query.all(self._reader, values)
 
-        It is as ``writing`` for what needs no answer from the database, at a fraction of the cost. When the task is
-        cancelled it ends only after the transaction, which by then is most likely committed.
+    async def write(self, *steps: tuple[Prepared, Iterable[Mapping[str, object]]]) -> None:
+        """Carry out statements, each for all of its values, in one transaction. Otherwise as ``transaction``."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for statement, many in steps:
+                statement.each(connection, many)
+
+        await self.transaction(work)
+
+    async def transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``work`` does with SQLite's own driver, in a thread, in one transaction: committed, durably, or undone.
+
+        It is as ``writing`` at a fraction of the cost. When the task is cancelled it ends only after the transaction,
+        which by then is most likely committed.
 
         Raises DatabaseFull and RuleBroken.
         """
         async with self._write_lock:
-            work = asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, steps)
+            future = asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, work)
             cancelled: asyncio.CancelledError | None = None
             with anyio.CancelScope(shield=True):
-                while not work.done():
+                while not future.done():
                     try:
-                        await asyncio.wait((work,))
+                        await asyncio.wait((future,))
                     except asyncio.CancelledError as error:
                         cancelled = error
-            failure = work.exception()
+            failure = future.exception()
             if cancelled is not None:
                 raise cancelled
             if failure is not None:
                 raise failure
+            return future.result()
 
-    def _carry_out(self, steps: Iterable[tuple[Prepared, Iterable[Mapping[str, object]]]]) -> None:
+    def _carry_out(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                for statement, many in steps:
-                    statement.each(self._writer, many)
+                result = work(self._writer)
                 self._writer.execute("COMMIT")
             except BaseException:
                 # Some failures, as that of a full disk, have ended the transaction already.
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            return result
         except sqlite3.IntegrityError as error:
             raise RuleBroken(f"The database refuses what was to be written: {error}.") from error
         except sqlite3.OperationalError as error:

@@ -15,7 +15,7 @@ from sqlalchemy import Tuple, literal, select, tuple_
 from bathysphere.settings import LimitSettings
 from bathysphere.store.blobs import Blobs, forget
 from bathysphere.store.database import Database
-from bathysphere.store.quota import StorageQuotaExceeded, free_bytes, stored_bytes
+from bathysphere.store.quota import room, room_within
 from bathysphere.store.schema import FileRow
 from bathysphere.store.timestamps import Moment
 from bathysphere.wire.files import mime_type_of, sanitised_filename
@@ -77,11 +77,12 @@ async def add(
     storage_bytes: int,
     expires_in: timedelta | None = None,
     container_id: str | None = None,
+    api_key_id: str | None = None,
     now: datetime | None = None,
 ) -> File:
     """Give a committed blob its row. Whatever goes wrong, a blob without a row is deleted.
 
-    Raises StorageQuotaExceeded when the organisation's files would exceed ``storage_bytes``.
+    Raises StorageQuotaExceeded when the organisation's files would exceed ``storage_bytes``, or a quota.
     """
     now = now or datetime.now(UTC)
     row = FileRow(
@@ -95,11 +96,11 @@ async def add(
         expires_at=None if expires_in is None else now + expires_in,
         blob_key=blob_key,
         container_id=container_id,
+        api_key_id=api_key_id,
     )
     try:
         async with database.writing() as session:
-            if size_bytes > storage_bytes - await stored_bytes(session, workspace_id):
-                raise StorageQuotaExceeded
+            (await room_within(session, workspace_id, api_key_id, storage_bytes)).check(size_bytes)
             session.add(row)
     except BaseException:
         await forget(blobs, blob_key)
@@ -116,6 +117,7 @@ async def produce(
     filename: str,
     content: AsyncIterator[bytes],
     limits: LimitSettings,
+    api_key_id: str | None = None,
 ) -> File:
     """Store a file that code in a container made, whole or not at all; clients may download it.
 
@@ -123,13 +125,12 @@ async def produce(
     Raises FileTooLarge, StorageQuotaExceeded, BlobStoreFull, BlobError, and whatever ``content`` raises.
     """
     name = sanitised_filename(filename)
-    room = await free_bytes(database, workspace_id, limits.storage_bytes)
+    free = await room(database, workspace_id, api_key_id, limits.storage_bytes)
     async with blobs.writer() as writer:
         async for chunk in content:
             if writer.size + len(chunk) > limits.file_bytes:
                 raise FileTooLarge
-            if writer.size + len(chunk) > room:
-                raise StorageQuotaExceeded
+            free.check(writer.size + len(chunk))
             await writer.write(chunk)
         key = await writer.commit()
     return await add(
@@ -143,6 +144,7 @@ async def produce(
         downloadable=True,
         storage_bytes=limits.storage_bytes,
         container_id=container_id,
+        api_key_id=api_key_id,
     )
 
 

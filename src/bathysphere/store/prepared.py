@@ -42,15 +42,29 @@ class Prepared:
             found = cursor.fetchone()
         finally:
             cursor.close()  # what is read further stays open otherwise, and holds up the log's clearing
-        if found is None:
-            return None
-        return self._row._make(
-            value if convert is None else convert(value) for convert, value in zip(self._columns, found, strict=True)
-        )
+        return None if found is None else self._made(found)
+
+    def all(self, connection: sqlite3.Connection, values: Mapping[str, object]) -> list[Any]:
+        """Every row of a SELECT, as ``first`` gives one."""
+        cursor = connection.execute(self._text, self._bound(values))
+        try:
+            found = cursor.fetchall()
+        finally:
+            cursor.close()
+        return [self._made(row) for row in found]
+
+    def once(self, connection: sqlite3.Connection, values: Mapping[str, object]) -> None:
+        """Carry out what writes. Raises sqlite3.Error."""
+        connection.execute(self._text, self._bound(values)).close()
 
     def each(self, connection: sqlite3.Connection, many: Iterable[Mapping[str, object]]) -> None:
         """Carry out what writes, once for each of ``many``. Raises sqlite3.Error."""
         connection.executemany(self._text, [self._bound(values) for values in many]).close()
+
+    def _made(self, found: Iterable[Any]) -> Any:
+        return self._row._make(
+            value if convert is None else convert(value) for convert, value in zip(self._columns, found, strict=True)
+        )
 
     def _bound(self, values: Mapping[str, object]) -> list[object]:
         return [values[name] if convert is None else convert(values[name]) for name, convert in self._values]

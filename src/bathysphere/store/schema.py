@@ -47,6 +47,7 @@ class WorkspaceRow(Base):
     created_at: Mapped[datetime]
     # Of its containers; null is the host's own choice.
     engine: Mapped[str | None]
+    archived_at: Mapped[datetime | None]
 
     __table_args__ = (Index("uq_workspaces_organization_id_name", "organization_id", "name", unique=True),)
 
@@ -58,6 +59,21 @@ class ApiKeyRow(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    name: Mapped[str]
+    secret_sha256: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+
+
+class AdminKeyRow(Base):
+    """A key of the Admin API, which belongs to an organisation and opens nothing else."""
+
+    __tablename__ = "admin_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
     name: Mapped[str]
     secret_sha256: Mapped[str] = mapped_column(unique=True)
     hint: Mapped[str]
@@ -80,6 +96,8 @@ class ContainerRow(Base):
     lost_at: Mapped[datetime | None]
     # Not a foreign key: a copy outlives what it was copied from.
     forked_from: Mapped[str | None]
+    # Whose key made it; null for those that are older than this column.
+    api_key_id: Mapped[str | None]
 
     __table_args__ = (
         # The list's order, newest first; the id decides within one microsecond.
@@ -252,6 +270,8 @@ class FileRow(Base):
     blob_key: Mapped[str | None] = mapped_column(unique=True)
     # Where it was made. Not a foreign key: a produced file outlives its container.
     container_id: Mapped[str | None]
+    # Whose key made it; null for those that are older than this column.
+    api_key_id: Mapped[str | None]
 
     __table_args__ = (
         # The list's order, newest first; the id decides within one microsecond.
@@ -307,8 +327,130 @@ class SkillVersionRow(Base):
     blob_key: Mapped[str] = mapped_column(unique=True)
     size_bytes: Mapped[int]
     files: Mapped[list[tuple[str, int, bool]]] = mapped_column(JSON)
+    # Whose key made it; null for those of the server itself, and those that are older than this column.
+    api_key_id: Mapped[str | None]
 
     __table_args__ = (
         Index("uq_skill_versions_skill_id_version", "skill_id", "version", unique=True),
         Index("ix_skill_versions_listing", "skill_id", "created_at", "id"),
     )
+
+
+class ExecutionTimeRow(Base):
+    """A span of a container's time that has been booked; spans of one container never overlap (docs/metering.md).
+
+    ``started_at`` and ``ended_at`` are whole seconds since 1970, the end is not part of it; no span crosses midnight
+    in UTC. ``paid_seconds`` are those beyond the free allowance, at the price of that time. Not bound to other rows:
+    the books outlive containers and keys.
+    """
+
+    __tablename__ = "execution_time"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    container_id: Mapped[str]
+    organization_id: Mapped[str]
+    workspace_id: Mapped[str]
+    api_key_id: Mapped[str | None]
+    started_at: Mapped[int]
+    ended_at: Mapped[int]
+    paid_seconds: Mapped[int]
+    microdollars_per_hour: Mapped[int]
+
+    __table_args__ = (
+        Index("ix_execution_time_container", "container_id", "ended_at"),
+        Index("ix_execution_time_organization", "organization_id", "started_at"),
+    )
+
+
+class MeteredRequestRow(Base):
+    """What a turn used, from its beginning to its end. ``number`` rises as they end.
+
+    ``outcome`` is ``finished``, ``cancelled`` or the type of the error; tokens are those that the upstream reported.
+    """
+
+    __tablename__ = "metered_requests"
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    request_id: Mapped[str]
+    organization_id: Mapped[str]
+    workspace_id: Mapped[str]
+    api_key_id: Mapped[str]
+    batch_id: Mapped[str | None]
+    container_id: Mapped[str | None]
+    model: Mapped[str]
+    service_tier: Mapped[str]
+    started_at: Mapped[datetime]
+    duration_seconds: Mapped[float]
+    outcome: Mapped[str]
+    uncached_input_tokens: Mapped[int]
+    cache_read_input_tokens: Mapped[int]
+    cache_creation_5m_tokens: Mapped[int]
+    cache_creation_1h_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    tool_calls: Mapped[int]
+    cpu_seconds: Mapped[float]
+    peak_memory_bytes: Mapped[int]
+    stored_bytes: Mapped[int]
+
+    __table_args__ = (Index("ix_metered_requests_organization", "organization_id", "started_at"),)
+
+
+class UsageMinuteRow(Base):
+    """What the turns that began in one minute used, together: what usage reports are made of.
+
+    ``minute`` is its first second since 1970.
+    """
+
+    __tablename__ = "usage_minutes"
+
+    organization_id: Mapped[str] = mapped_column(primary_key=True)
+    minute: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[str] = mapped_column(primary_key=True)
+    api_key_id: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    service_tier: Mapped[str] = mapped_column(primary_key=True)
+    context_window: Mapped[str] = mapped_column(primary_key=True)
+    inference_geo: Mapped[str] = mapped_column(primary_key=True)
+    requests: Mapped[int]
+    uncached_input_tokens: Mapped[int]
+    cache_read_input_tokens: Mapped[int]
+    cache_creation_5m_tokens: Mapped[int]
+    cache_creation_1h_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    tool_calls: Mapped[int]
+    cpu_seconds: Mapped[float]
+    stored_bytes: Mapped[int]
+
+
+class MonthlyTotalRow(Base):
+    """What an organisation, a workspace or a key has used in a month: what quotas are compared with.
+
+    ``month`` is ``2026-11``, in UTC. ``microdollar_seconds`` are paid seconds times their price per hour: divided by
+    3600 they are microdollars, and nothing is rounded before.
+    """
+
+    __tablename__ = "monthly_totals"
+
+    subject_id: Mapped[str] = mapped_column(primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)
+    requests: Mapped[int]
+    execution_seconds: Mapped[int]
+    microdollar_seconds: Mapped[int]
+
+
+class QuotaRow(Base):
+    """What an organisation, a workspace or a key may use; null is without a limit (docs/metering.md).
+
+    ``execution_hours``, ``dollars`` and ``requests`` are those of a calendar month in UTC.
+    """
+
+    __tablename__ = "quotas"
+
+    subject_id: Mapped[str] = mapped_column(primary_key=True)
+    containers: Mapped[int | None]
+    concurrent_containers: Mapped[int | None]
+    execution_hours: Mapped[float | None]
+    dollars: Mapped[float | None]
+    storage_bytes: Mapped[int | None]
+    requests: Mapped[int | None]
+    updated_at: Mapped[datetime]

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store.blobs import Blobs, forget
 from bathysphere.store.database import Database
-from bathysphere.store.quota import StorageQuotaExceeded, stored_bytes
+from bathysphere.store.quota import room_within
 from bathysphere.store.schema import SkillRow, SkillVersionRow
 from bathysphere.store.timestamps import Moment, to_microseconds
 from bathysphere.wire.ids import new_id
@@ -150,6 +150,7 @@ async def add(
     display_title: str,
     snapshot: Snapshot,
     storage_bytes: int,
+    api_key_id: str | None = None,
     title_unique: bool = False,
     now: datetime | None = None,
 ) -> tuple[Skill, SkillVersion]:
@@ -164,7 +165,7 @@ async def add(
     )  # fmt: skip
     try:
         async with database.writing() as session:
-            await _check_room(session, workspace_id, snapshot, storage_bytes)
+            await _check_room(session, workspace_id, api_key_id, snapshot, storage_bytes)
             if title_unique and await session.scalar(
                 select(SkillRow.id).where(
                     SkillRow.workspace_id == workspace_id, SkillRow.display_title == display_title
@@ -173,7 +174,7 @@ async def add(
                 raise TitleTaken
             session.add(skill)
             await session.flush()
-            version = await _append(session, skill, snapshot, str(to_microseconds(now)), now)
+            version = await _append(session, skill, snapshot, str(to_microseconds(now)), now, api_key_id)
     except BaseException:
         await forget(blobs, snapshot.blob_key)
         raise
@@ -188,6 +189,7 @@ async def add_version(
     skill_id: str,
     snapshot: Snapshot,
     storage_bytes: int,
+    api_key_id: str | None = None,
     now: datetime | None = None,
 ) -> SkillVersion | None:
     """A new version of a skill of this workspace; None when it has none of that id, and then the blob is deleted.
@@ -201,8 +203,8 @@ async def add_version(
             if skill is None or skill.workspace_id != workspace_id:
                 row = None
             else:
-                await _check_room(session, workspace_id, snapshot, storage_bytes)
-                row = await _append(session, skill, snapshot, str(to_microseconds(now)), now)
+                await _check_room(session, workspace_id, api_key_id, snapshot, storage_bytes)
+                row = await _append(session, skill, snapshot, str(to_microseconds(now)), now, api_key_id)
     except BaseException:
         await forget(blobs, snapshot.blob_key)
         raise
@@ -393,13 +395,19 @@ async def remove_own(database: Database, blobs: Blobs, gone: Callable[[Skill], b
     return ids
 
 
-async def _check_room(session: AsyncSession, workspace_id: str, snapshot: Snapshot, storage_bytes: int) -> None:
-    if snapshot.size_bytes > storage_bytes - await stored_bytes(session, workspace_id):
-        raise StorageQuotaExceeded
+async def _check_room(
+    session: AsyncSession, workspace_id: str, api_key_id: str | None, snapshot: Snapshot, storage_bytes: int
+) -> None:
+    (await room_within(session, workspace_id, api_key_id, storage_bytes)).check(snapshot.size_bytes)
 
 
 async def _append(
-    session: AsyncSession, skill: SkillRow, snapshot: Snapshot, version: str, now: datetime
+    session: AsyncSession,
+    skill: SkillRow,
+    snapshot: Snapshot,
+    version: str,
+    now: datetime,
+    api_key_id: str | None = None,
 ) -> SkillVersionRow:
     """Make a snapshot the latest version. Raises OtherName."""
     newest = await session.scalar(
@@ -424,6 +432,7 @@ async def _append(
         blob_key=snapshot.blob_key,
         size_bytes=snapshot.size_bytes,
         files=[(file.path, file.size_bytes, file.executable) for file in snapshot.files],
+        api_key_id=api_key_id,
     )
     session.add(row)
     skill.latest_version_id = row.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +18,9 @@ from bathysphere.wire.ids import new_id
 DEFAULT_NAME: Final = "default"
 _NAME_CHARACTERS: Final = 200
 _ENGINE: Final = Prepared(select(WorkspaceRow.engine).where(WorkspaceRow.id == bindparam("workspace_id")))
+_ORGANIZATION: Final = Prepared(
+    select(WorkspaceRow.organization_id).where(WorkspaceRow.id == bindparam("workspace_id"))
+)
 
 
 class UnusableName(ValueError):
@@ -68,6 +72,12 @@ def engine(database: Database, workspace_id: str) -> str | None:
     """The engine of a workspace's new containers; None is the host's own choice."""
     row = database.one(_ENGINE, workspace_id=workspace_id)
     return None if row is None else row.engine
+
+
+def organization_of(connection: sqlite3.Connection, workspace_id: str) -> str | None:
+    """The organisation of a workspace, within a transaction; None when there is no such workspace."""
+    found = _ORGANIZATION.first(connection, {"workspace_id": workspace_id})
+    return None if found is None else found.organization_id
 
 
 async def set_engine(database: Database, name: str, engine: str | None) -> bool:

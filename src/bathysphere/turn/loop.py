@@ -194,6 +194,11 @@ class Turn:
         )
         yield MessageStop()
 
+    @property
+    def usage(self) -> Usage:
+        """What the upstream has reported and how many calls were carried out: it follows as the turn goes on."""
+        return self._usage
+
     async def count_tokens(self) -> int:
         """How many input tokens the first sampling has; nothing is run or sampled. ``events`` is of no use after it.
 

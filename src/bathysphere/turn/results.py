@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bathysphere.containers.container import CommandResult, Container
 from bathysphere.containers.host import HostError, TooManySandboxes, UnknownContainer
+from bathysphere.containers.quotas import QuotaReached
 from bathysphere.wire.blocks import CodeResultBlock
 
 _log = logging.getLogger(__name__)
@@ -18,7 +19,10 @@ OpenContainer = Callable[[], Awaitable[Container]]
 ERROR_MEANING: Final = {
     "invalid_tool_input": "The tool was called with parameters that it does not take.",
     "unavailable": "The tool is temporarily unavailable. Try the call again.",
-    "too_many_requests": "Too many calls at once, or too many containers at work. Try again a little later.",
+    "too_many_requests": (
+        "Too many calls at once, too many containers at work, or a quota has been used up. Try again a little later; "
+        "when that does not help, go on without it."
+    ),
     "execution_time_exceeded": "The command ran longer than it may and was ended, with all it had started.",
     "container_expired": "The container has expired; what it held is gone.",
     "output_file_too_large": (
@@ -35,7 +39,7 @@ def error_code(error: HostError) -> str:
     # The documented results have room for a code only; the operator is told the rest.
     _log.warning("a call could not be carried out: %s", error)
     match error:
-        case TooManySandboxes():
+        case TooManySandboxes() | QuotaReached():
             return "too_many_requests"
         case UnknownContainer():
             return "container_expired"
