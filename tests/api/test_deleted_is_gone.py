@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.batches.asking import bash, create, ended, request, results
 from tests.clients.asking import ask, get, post, question, send
@@ -52,7 +53,7 @@ def upload(server: Server, name: str, content: bytes) -> str:
 
 
 def test_files_containers_and_batches(tmp_path: Path) -> None:
-    tables = {"sandbox": {"disk_bytes": 64 << 20}, "containers": {"record_commands": False}}
+    tables: dict[str, dict[str, Any]] = {"sandbox": {"disk_bytes": 64 << 20}, "containers": {"record_commands": False}}
     with running_server(tmp_path, tables=tables) as server:
         kept = upload(server, "mark-of-what-is-kept.txt", b"mark-of-what-is-kept")
 

@@ -292,8 +292,11 @@ def _copy_before_migrating(path: Path) -> list[Path]:
     return [copy]
 
 
-def migrate(path: Path) -> None:
-    """Bring the database file up to today's schema, in one transaction. Raises DatabaseError for a newer schema."""
+def migrate(path: Path, revision: str = "head") -> None:
+    """Bring the database file up to a schema, today's if none is given, in one transaction.
+
+    Raises DatabaseError for a newer one.
+    """
     engine = create_engine(
         URL.create("sqlite", database=str(path)), execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}
     )
@@ -302,7 +305,7 @@ def migrate(path: Path) -> None:
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
+            alembic.command.upgrade(config, revision)
     except alembic.util.CommandError as error:
         raise DatabaseError(
             f"{path} was written by a newer version of bathysphere: {error}. Use that version, or another directory."
