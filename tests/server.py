@@ -34,7 +34,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 
 # Settings of the surroundings that would make the server find a model by itself, or reach it through a proxy.
-_UNWANTED = ("ANTHROPIC_", "OPENAI_", "AWS_", "GOOGLE_", "CLOUD_ML_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_UNWANTED = ("ANTHROPIC_", "OPENAI_", "OTEL_", "AWS_", "GOOGLE_", "CLOUD_ML_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 _servers_started = itertools.count()
 

@@ -217,6 +217,49 @@ class BatchSettings(_Table):
     )
 
 
+class ServerSettings(_Table):
+    """How the server ends (docs/observing.md)."""
+
+    drain_notice_seconds: float = Field(
+        default=0.0, ge=0, description="that it goes on taking requests after /ready has begun to say no"
+    )
+    drain_seconds: float = Field(default=10.0, ge=0, description="that running turns and batch requests have to end")
+
+
+def _listening_address(text: str) -> str:
+    """Raises ValueError when it is not the address and port of a listener."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError('write an address and a port, as "127.0.0.1:9464" or "[::1]:9464"')
+    return text
+
+
+class MetricsSettings(_Table):
+    """Prometheus metrics (docs/observing.md)."""
+
+    listen: Annotated[str, AfterValidator(_listening_address)] | None = Field(
+        default=None, description="address and port of /metrics; whoever can connect there may read it"
+    )
+
+
+class TraceSettings(_Table):
+    """OpenTelemetry traces (docs/observing.md)."""
+
+    endpoint: str | None = Field(
+        default=None, pattern=r"^https?://[^\s?#]+$", description="of a collector that takes OTLP over HTTP"
+    )
+    sample_ratio: float | None = Field(default=None, ge=0, le=1, description="of the requests that are traced")
+
+
+class LogSettings(_Table):
+    """The logs of the server and of the host daemon (docs/observing.md)."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    requests: bool = Field(default=False, description="a line for each request")
+    content: bool = Field(default=False, description="messages of unexpected errors, which may quote what clients sent")
+
+
 Backend = Literal["anthropic", "bedrock", "vertex", "openai", "demo"]
 
 
@@ -250,6 +293,10 @@ class Settings(_Table):
     retries: RetrySettings = RetrySettings()
     rate_limits: RateLimitSettings = RateLimitSettings()
     metering: MeteringSettings = MeteringSettings()
+    server: ServerSettings = ServerSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    traces: TraceSettings = TraceSettings()
+    logs: LogSettings = LogSettings()
     models: Annotated[tuple[ModelSettings, ...], Field(default=())] = ()
 
     @classmethod

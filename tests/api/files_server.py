@@ -1,4 +1,4 @@
-"""The Files and Skills APIs alone, as the tests run them.
+"""The Files, Skills and Admin APIs alone, as the tests run them.
 
 ``python -m tests.api.files_server DATA SETTINGS DESCRIPTOR``
 """
@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from bathysphere.api import errors, files, skill_versions, skills
+from bathysphere.api.admin import api_keys, cost_report, organization, quotas, usage_report, workspaces
 from bathysphere.api.auth import Caller, ProtectedRoute
 from bathysphere.api.services import Storage
 from bathysphere.settings import Settings
@@ -50,7 +51,8 @@ def application(data: Path, settings: Settings) -> FastAPI:
         await database.close()
 
     app = FastAPI(lifespan=lifespan)
-    for part in (files, skills, skill_versions):
+    admin = (organization, workspaces, api_keys, usage_report, cost_report, quotas)
+    for part in (files, skills, skill_versions, *admin):
         app.include_router(part.router)
     errors.install(app)
 

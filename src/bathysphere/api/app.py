@@ -15,12 +15,14 @@ from bathysphere.api import (
     containers,
     count_tokens,
     files,
+    health,
     messages,
     models,
     openapi,
     skill_versions,
     skills,
 )
+from bathysphere.api.admin import api_keys, cost_report, organization, quotas, usage_report, workspaces
 from bathysphere.api.body_encoding import BodyEncoding
 from bathysphere.api.body_limit import BodyLimit
 from bathysphere.api.errors import install
@@ -30,8 +32,10 @@ from bathysphere.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """The ASGI application over services that the caller has opened, and closes after it.
 
-    It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` without
-    a key.
+    It answers the Messages, Message Batches, Models, Files, Skills and Containers APIs, and ``GET /health`` and
+    ``GET /ready`` without a key.
+    It answers the Messages, Message Batches, Models, Files, Skills, Containers and Admin APIs, and ``GET /health``
+    without a key.
     """
 
     @asynccontextmanager
@@ -61,9 +65,15 @@ def create_app(services: Services) -> FastAPI:
         count_tokens,
         models,
         openapi,
+        health,
+        organization,
+        workspaces,
+        api_keys,
+        usage_report,
+        cost_report,
+        quotas,
     ):
         app.include_router(part.router)
-    app.add_api_route("/health", _health, methods=["GET"])
     # The one that is added last comes first: what is received is bounded, and what it is inflated to.
     for bound in (BodyEncoding, BodyLimit):
         app.add_middleware(
@@ -71,10 +81,5 @@ def create_app(services: Services) -> FastAPI:
             limit_bytes=services.settings.limits.request_bytes,
             streamed=f"/v1/files|{batches.PREFIX}|{container_files.STREAMED}|{skills.STREAMED}",
         )
-    install(app)
+    install(app, services.tracing)
     return app
-
-
-async def _health() -> dict[str, str]:
-    """Whether the server answers."""
-    return {"status": "ok"}

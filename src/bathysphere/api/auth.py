@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 
 from bathysphere.api.services import Storing, storage
 from bathysphere.store import keys
+from bathysphere.store.admin_keys import PREFIX as ADMIN_PREFIX
 from bathysphere.store.keys import Identity
 from bathysphere.wire.errors import AuthenticationFailed, InvalidRequest
 
@@ -53,7 +54,13 @@ async def authenticate(request: Request, storing: Storing) -> Identity:
     known = state.get("identity")
     if isinstance(known, Identity):
         return known
-    identity = await keys.authenticate(storing.database, presented_secret(request.headers))
+    secret = presented_secret(request.headers)
+    identity = await keys.authenticate(storing.database, secret)
+    if identity is None and secret.startswith(ADMIN_PREFIX):
+        raise AuthenticationFailed(
+            "invalid x-api-key: this is an admin key, which opens /v1/organizations and nothing else. "
+            "Send an API key of a workspace here: `bathysphere keys create`."
+        )
     if identity is None:
         raise AuthenticationFailed(
             "invalid x-api-key: the key is not known to this server, or has been disabled. "
@@ -89,12 +96,16 @@ class ProtectedRoute(APIRoute):
         }
         super().__init__(path, endpoint, **options)
 
+    async def admit(self, request: Request) -> None:
+        """Whether who asks may come in. Raises AuthenticationFailed."""
+        await authenticate(request, await storage(request))
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the key."""
         handler = super().get_route_handler()
 
         async def protected(request: Request) -> Response:
-            await authenticate(request, await storage(request))
+            await self.admit(request)
             check_version(request.headers)
             return await handler(request)
 

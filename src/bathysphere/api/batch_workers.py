@@ -24,10 +24,12 @@ from bathysphere.store import batch_ageing, batch_queue
 from bathysphere.store.batch_queue import Begun, Claimed, Done
 from bathysphere.store.batches import Batch
 from bathysphere.store.database import DatabaseFull
+from bathysphere.telemetry import metrics
+from bathysphere.telemetry.tracing import enter_request
 from bathysphere.turn.fold import fold
 from bathysphere.wire.batches import check_params, errored, succeeded
 from bathysphere.wire.errors import ApiError, ServerError
-from bathysphere.wire.ids import new_id
+from bathysphere.wire.ids import new_id, new_request_id
 from bathysphere.wire.requests import MessagesRequest
 
 _log = logging.getLogger(__name__)
@@ -35,7 +37,6 @@ _log = logging.getLogger(__name__)
 # Another server on the same data directory may have received a batch.
 _LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 1.0
-_DRAIN_SECONDS: Final = 10.0
 
 _NO_LIMITS: Final = RateLimits(RateLimitSettings())
 """A batch keeps to the number of workers; a limit on turns would only have its requests fail."""
@@ -68,6 +69,7 @@ class BatchWorkers:
 
     def start(self) -> None:
         """Begin to work. Without workers, batches only end here when they are cancelled or expire."""
+        self._serving.draining.when_stopping(self.drain)
         self._settling = asyncio.create_task(self._always(self._settle))
         if self._settings.workers == 0:
             return
@@ -76,8 +78,10 @@ class BatchWorkers:
         self._keeping = asyncio.create_task(self._always(self._keep_lease))
         self._running = [asyncio.create_task(self._always(self._run_next)) for _ in range(self._settings.workers)]
 
-    async def stop(self) -> None:
-        """Begin no more; what runs has ten seconds to end, and is then told as interrupted."""
+    async def drain(self) -> None:
+        """Begin no more."""
+        if self._stopping:
+            return
         self._stopping = True
         await _end(self._settling)
         if not self._running:
@@ -86,7 +90,13 @@ class BatchWorkers:
         for task in self._running:
             if task.get_name() != _BUSY:
                 task.cancel()
-        await asyncio.wait(self._running, timeout=_DRAIN_SECONDS)
+
+    async def stop(self) -> None:
+        """As ``drain``; what runs has the time that the server has left, and is then told as interrupted."""
+        await self.drain()
+        if not self._running:
+            return
+        await asyncio.wait(self._running, timeout=self._serving.draining.remaining_seconds)
         await _end(*self._running)
         await self._journal.close()
         await _end(self._keeping)
@@ -156,18 +166,27 @@ class BatchWorkers:
             task.set_name("")
 
     async def _run(self, batch: Batch, begun: Begun) -> None:
+        request_id = new_request_id()
+        tracing = self._serving.tracing
+        span = tracing.request(request_id, "batch request") if tracing is not None else None
+        enter_request(request_id, span)
+        result = errored(ServerError(INTERRUPTED))
         try:
-            result = await self._result(batch, begun)
-        except asyncio.CancelledError:
-            self._keep(batch, begun, errored(ServerError(INTERRUPTED)))
-            raise
-        self._keep(batch, begun, result)
+            result = await self._result(batch, begun, request_id)
+        finally:
+            self._keep(batch, begun, result)
+            metrics.BATCH_RESULTS.labels(result["type"]).inc()
+            enter_request("")
+            if span is not None:
+                span.set(request_id=request_id, batch_id=batch.id, workspace_id=batch.workspace_id)
+                span.set(result=result["type"], api_key_id=batch.api_key_id)
+                span.end()
 
     def _keep(self, batch: Batch, begun: Begun, result: dict[str, Any]) -> None:
         text = json.dumps(result, separators=(",", ":"))
         self._journal.done(Done(begun.number, batch.id, result["type"], text))
 
-    async def _result(self, batch: Batch, begun: Begun) -> dict[str, Any]:
+    async def _result(self, batch: Batch, begun: Begun, request_id: str) -> dict[str, Any]:
         """Run a request, and give the protocol's ``result`` of it."""
         place = f"{batch.id}: {begun.custom_id}"
         try:
@@ -177,7 +196,7 @@ class BatchWorkers:
             model, _ = self._serving.models.choose(body.model)
             work = TurnWork(
                 self._serving,
-                Actor(batch.workspace_id, batch.api_key_id, new_id("req")),
+                Actor(batch.workspace_id, batch.api_key_id, request_id),
                 body,
                 batch.headers,
                 model=PatientModel(model, self._settings.max_retries),

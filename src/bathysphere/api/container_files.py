@@ -22,6 +22,7 @@ from bathysphere.api.described import failures
 from bathysphere.api.files import content_disposition
 from bathysphere.api.services import Serving
 from bathysphere.containers.host import HostError
+from bathysphere.containers.loggable import loggable
 from bathysphere.wire.errors import TooLarge
 
 _log = logging.getLogger(__name__)
@@ -126,6 +127,6 @@ class _Content(StreamingResponse):
             await super().__call__(scope, receive, send)
         except HostError as error:
             # Too late for an answer: that it is cut short is told by the end of the connection.
-            _log.warning("a download was broken off: %s", error)
+            _log.warning("a download was broken off: %s", loggable(error))
         finally:
             await self._content.aclose()

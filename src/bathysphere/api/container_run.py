@@ -52,10 +52,11 @@ async def run_in_container(
     command = _command(body, serving.settings.sandbox.command_seconds)
     container = await serving.containers.open(acting, container_id)
     if body.stream:
-        stream = EventStream(_live(container, command), request_id(request.scope), serving.settings.turn.ping_seconds)
+        seconds = serving.settings.turn.ping_seconds
+        stream = EventStream(_live(container, command), request_id(request.scope), seconds, serving.draining)
         await stream.begin()
         return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)
-    result = await unless_gone(request, _whole(container, command))
+    result = await unless_gone(request, _whole(container, command), serving.draining)
     return Response(result.model_dump_json(), media_type="application/json")
 
 

@@ -49,7 +49,7 @@ async def count_tokens(request: Request, body: CountTokensRequest, serving: Serv
         headers=headers,
         skills=named.shown if named is not None else (),
     )
-    counted = await unless_gone(request, turn.count_tokens())
+    counted = await unless_gone(request, turn.count_tokens(), serving.draining)
     if body.context_management is None:
         return {"input_tokens": counted}
     # Nothing is edited here, so there was as much before.

@@ -30,7 +30,7 @@ _FAILURES: Final = {
     401: "There is no key, or one that is not known.",
     402: "The model's provider refuses for reasons of money.",
     403: "The thing is the server's own, or the model's provider does not allow this.",
-    404: "There is no such thing in the workspace of the key.",
+    404: "There is no such thing in the workspace, or for an admin key the organisation, of the key.",
     409: "Another try of this request, or another use of the thing, stands in the way.",
     413: "The request is too large.",
     429: "Too many requests, or too many containers; `retry-after` says when to come again.",

@@ -15,9 +15,19 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bathysphere.api.observing import Observing, route_of
 from bathysphere.api.request_id import RequestId, request_id
 from bathysphere.store.database import DatabaseFull
-from bathysphere.wire.errors import BY_STATUS, ApiError, InvalidRequest, ServerError
+from bathysphere.telemetry import metrics
+from bathysphere.telemetry.tracing import Tracing
+from bathysphere.wire.errors import (
+    BY_STATUS,
+    ApiError,
+    AuthenticationFailed,
+    InvalidRequest,
+    PermissionDenied,
+    ServerError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +50,7 @@ class RefusedBody(HTTPException):
         self.error = error
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, tracing: Tracing | None = None) -> None:
     """Make an application answer every failure as the protocol does, with a request id on every answer."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -48,6 +58,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DatabaseFull, _database_full)
     app.add_exception_handler(ClientDisconnect, _client_disconnect)
     app.add_middleware(UnexpectedErrors)
+    app.add_middleware(Observing, tracing=tracing)
     app.add_middleware(RequestId)
 
 
@@ -115,6 +126,8 @@ def _cut(text: str, characters: int) -> str:
 
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
+    if isinstance(error, AuthenticationFailed | PermissionDenied):
+        metrics.DENIALS.labels(error.type).inc()
     log_failure(error, request_id(request.scope))
     return error_response(error, request.scope)
 
@@ -184,7 +197,7 @@ class UnexpectedErrors:
         try:
             await self.app(scope, receive, watching)
         except Exception:
-            _log.exception("%s: %s %s failed", request_id(scope), scope["method"], scope["path"])
+            _log.exception("%s: %s %s failed", request_id(scope), scope["method"], route_of(scope))
             if started:
                 # The answer cannot be taken back. Letting the server cut the connection is the only honest end.
                 raise

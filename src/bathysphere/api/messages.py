@@ -13,6 +13,7 @@ from bathysphere.api.attempts import attempt, idempotency_key
 from bathysphere.api.auth import ProtectedRoute
 from bathysphere.api.described import event_stream, failures
 from bathysphere.api.disconnecting import unless_gone
+from bathysphere.api.observing import note_model
 from bathysphere.api.request_id import answer_headers, request_id
 from bathysphere.api.services import Services, Serving
 from bathysphere.api.shared_turn import SharedTurn
@@ -55,6 +56,7 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
             "This request comes from a bathysphere, so a `base_url` of its models points to one, perhaps to itself. "
             "Point it to the model."
         )
+    note_model(request.scope, body.model)
     work = TurnWork(serving, acting, body, forwarded(request.headers))
     if warning := serving.containers.quotas.warning(acting):
         answer_headers(request.scope)[QUOTA_WARNING] = warning
@@ -87,23 +89,25 @@ async def _answer_once(
     """The answer of a turn that ends with its client."""
     if body.stream:
         return await _streamed(request, serving, events)
-    message = await unless_gone(request, fold(events))
+    message = await unless_gone(request, fold(events), serving.draining)
     return JSONResponse(message.wire())
 
 
 async def _answer_shared(request: Request, serving: Services, turn: SharedTurn) -> Response:
     """The answer of a turn that may have begun with an earlier try of the request, and may go on for the next one."""
     if not turn.streamed:
-        whole = await unless_gone(request, turn.whole())
+        whole = await unless_gone(request, turn.whole(), serving.draining)
         return Response(whole, media_type="application/json")
     if turn.answer is not None:
-        return Response(await unless_gone(request, turn.whole()), media_type=MEDIA_TYPE, headers=HEADERS)
+        return Response(
+            await unless_gone(request, turn.whole(), serving.draining), media_type=MEDIA_TYPE, headers=HEADERS
+        )
     return await _streamed(request, serving, turn.events())
 
 
 async def _streamed(
     request: Request, serving: Services, events: AsyncGenerator[StreamEvent, None]
 ) -> StreamingResponse:
-    stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds)
+    stream = EventStream(events, request_id(request.scope), serving.settings.turn.ping_seconds, serving.draining)
     await stream.begin()
     return StreamingResponse(stream.body(), media_type=MEDIA_TYPE, headers=HEADERS)

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from bathysphere.containers.host import TooManySandboxes
 from bathysphere.containers.recording import Actor
 from bathysphere.settings import RateLimitSettings
+from bathysphere.telemetry import metrics
 from bathysphere.wire.errors import RateLimited
 
 _MINUTE: Final = 60.0
@@ -113,6 +114,7 @@ class RateLimits:
         wait, subject, refusing = max(((bucket.wait(now), subject, bucket) for subject, bucket in buckets), key=_first)
         if wait > 0:
             headers.update(self._told(refusing, now))
+            metrics.DENIALS.labels("requests_per_minute").inc()
             raise RateLimited(
                 f"This request would exceed the rate limit of {refusing.per_minute} requests per minute of {subject}. "
                 f"There is room for the next one in {wait:.1f} seconds.",
@@ -143,6 +145,7 @@ class RateLimits:
         for subject in subjects:
             limit = self._turns[subject.scope]
             if limit is not None and self._turns_now[subject] >= limit:
+                metrics.DENIALS.labels("concurrent_turns").inc()
                 raise RateLimited(
                     f"The number of concurrent turns has reached the limit of {subject}, {limit}. "
                     "Try again when one of them has ended.",
@@ -165,6 +168,7 @@ class RateLimits:
             limit = self._containers[subject.scope]
             used = self._containers_now.get(subject, Counter())
             if limit is not None and name not in used and len(used) >= limit:
+                metrics.DENIALS.labels("concurrent_containers").inc()
                 raise TooManySandboxes(f"{subject} ({subject.id}) uses {limit} containers at once, as many as it may")
         for subject in subjects:
             self._containers_now.setdefault(subject, Counter())[name] += 1

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bathysphere.wire.ids import new_id
+from bathysphere.wire.ids import new_request_id
 
 
 class RequestId:
@@ -26,7 +26,7 @@ class RequestId:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        identifier = new_id("req")
+        identifier = new_request_id()
         extra: dict[str, str] = {}
         state = scope.setdefault("state", {})
         state["request_id"] = identifier

@@ -14,6 +14,7 @@ from typing import Final
 from bathysphere.api.attempts import Attempt
 from bathysphere.api.shared_turn import ANEW, Bounds, SharedTurn, Work, not_kept
 from bathysphere.settings import RetrySettings
+from bathysphere.telemetry import metrics
 from bathysphere.wire.errors import Conflict, InvalidRequest
 
 _log = logging.getLogger(__name__)
@@ -68,7 +69,9 @@ class Retries:
         """
         while (turn := self._same_key(attempt) or self._same_content(attempt)) is not None:
             if turn.ended or not turn.stopping:
-                return self._tellable(turn)
+                told = self._tellable(turn)
+                metrics.RETRIES_ATTACHED.labels("ended" if turn.ended else "running").inc()
+                return told
             await turn.wait()
         return None
 
@@ -126,10 +129,14 @@ class Retries:
             if turn.unread and turn.work.container_id == container_id and remembered.attempt.owner == owner:
                 turn.stop()
 
-    async def close(self) -> None:
-        """Stop all turns, and undo what nobody was told of."""
+    def stop_all(self) -> None:
+        """Stop all turns: whoever reads them is told."""
         for turn in [*self._running]:
             turn.stop()
+
+    async def close(self) -> None:
+        """Stop all turns, and undo what nobody was told of."""
+        self.stop_all()
         await asyncio.gather(*(turn.wait() for turn in [*self._running]))
         for remembered in [*self._ended]:
             self._forget(remembered)

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 import uvloop
 
 from bathysphere.api.app import create_app
 from bathysphere.api.batch_workers import BatchWorkers
+from bathysphere.api.draining import Draining
+from bathysphere.api.gauges import Gauges
+from bathysphere.api.metrics_listener import bind, listening
 from bathysphere.api.own_skills import BROUGHT_ALONG, load_own
 from bathysphere.api.rate_limits import RateLimits
+from bathysphere.api.readiness import Readiness
 from bathysphere.api.retries import Retries
+from bathysphere.api.service_notices import ServiceNotices
 from bathysphere.api.services import Services
 from bathysphere.api.skill_upload import bounds_of
 from bathysphere.containers import lifecycle
@@ -37,10 +44,12 @@ from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
 from bathysphere.store.erasing import keep_erasing
 from bathysphere.store.sweep import sweep
+from bathysphere.telemetry.tracing import Tracing, wanted
 
 _log = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 10
+_PARTING_SECONDS = 5
+"""That connections have to take what they are told at the end."""
 _SWEEP_SECONDS = 3600
 # Longer than the SDKs keep an idle connection, so that it is them who close it, never we under a request.
 _KEEP_ALIVE_SECONDS = 75
@@ -63,6 +72,9 @@ async def open_services(
     """
     store = store_directory(data)
     async with AsyncExitStack() as stack:
+        tracing = _tracing(settings)
+        if tracing is not None:
+            stack.push_async_callback(tracing.close)
         models = await ConfiguredModels.open(settings.models, own_port=own_port)
         stack.push_async_callback(models.close)
         database = await Database.open(store)
@@ -103,14 +115,28 @@ async def open_services(
         retries = Retries(settings.retries)
         stack.push_async_callback(retries.close)
         limits = RateLimits(settings.rate_limits)
+        draining = Draining()
+        readiness = Readiness(settings, data, database, host, draining)
+        stack.push_async_callback(readiness.close)
         services = Services(
             settings, database, blobs, host, models, containers, retries, limits,
-            own_skills=own_skills, operators_skills=operators_skills,
+            data=data, draining=draining, readiness=readiness, tracing=tracing, own_skills=own_skills,
+            operators_skills=operators_skills,
         )  # fmt: skip
+        stack.push_async_callback(services.draining.close)
         workers = BatchWorkers(services)
         stack.push_async_callback(workers.stop)
         workers.start()
         yield services
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    if not wanted(settings.traces):
+        return None
+    # A quarter of a second to import, which nobody else waits for.
+    from bathysphere.telemetry.exporting import ExportedTracing  # noqa: PLC0415
+
+    return ExportedTracing(settings.traces)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -132,14 +158,52 @@ async def _hourly(what: str, work: Callable[[], Awaitable[object]]) -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], Awaitable[None]]) -> None:
+    """Ends in the steps of ``Draining``: a first signal begins them, a second one leaves out the waiting."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        services: Services,
+        notices: ServiceNotices,
+        on_listening: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(config)
+        self._services = services
+        self._notices = notices
         self._on_listening = on_listening
+        self._loop = asyncio.get_running_loop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._notices.ready()
             await self._on_listening()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come: the loop is told, as this may be in the middle of anything."""
+        self._loop.call_soon_threadsafe(self._told_to_end)
+
+    def _told_to_end(self) -> None:
+        draining, settings = self._services.draining, self._services.settings.server
+        if draining.noticed:
+            self.should_exit = self.force_exit = True
+            draining.stop(0)
+            return
+        draining.notice()
+        whole = settings.drain_notice_seconds + settings.drain_seconds + 2 * _PARTING_SECONDS
+        self._notices.stopping(whole)
+        self._loop.call_later(settings.drain_notice_seconds, self._exit)
+
+    def _exit(self) -> None:
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, and wait for what runs."""
+        draining = self._services.draining
+        stop = self._services.retries.stop_all
+        with draining.interrupting(stop):
+            draining.stop(0 if self.force_exit else self._services.settings.server.drain_seconds)
+            await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -160,15 +224,25 @@ def serve(
     spawn: Callable[[Configuration], None],
     on_listening: Callable[[Services], Awaitable[None]],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; running turns have ten seconds to end. Raises as ``open_services``."""
+    """Serve until SIGINT or SIGTERM; what runs then has ``server.drain_seconds``. Raises as ``open_services``."""
+    notices = ServiceNotices.found()
 
     async def run() -> None:
-        async with open_services(settings, data, image, bound.getsockname()[1], spawn) as services:
+        async with AsyncExitStack() as stack:
+            watched = stack.enter_context(bind(settings.metrics.listen)) if settings.metrics.listen else None
+            services = await stack.enter_async_context(
+                open_services(settings, data, image, bound.getsockname()[1], spawn)
+            )
+            stack.push_async_callback(notices.close)
+            gauges = Gauges(services)
+            stack.push_async_callback(gauges.close)
+            if watched is not None:
+                await stack.enter_async_context(listening(watched, services.readiness, gauges))
             config = uvicorn.Config(
                 create_app(services),
                 access_log=False,
                 log_level="warning",
-                timeout_graceful_shutdown=_DRAIN_SECONDS,
+                timeout_graceful_shutdown=math.ceil(settings.server.drain_seconds) + _PARTING_SECONDS,
                 server_header=False,
                 proxy_headers=False,  # whom to believe is ours to say (public_url)
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
@@ -176,7 +250,7 @@ def serve(
             # What is there by now stays. Looked through for garbage again and again, it would stop every request.
             gc.collect()
             gc.freeze()
-            await _Server(config, lambda: on_listening(services)).serve([bound])
+            await _Server(config, services, notices, lambda: on_listening(services)).serve([bound])
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())

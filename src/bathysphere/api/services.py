@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import anyio
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from bathysphere.api.draining import Draining
 from bathysphere.api.own_skills import Loaded
 from bathysphere.api.rate_limits import RateLimits
+from bathysphere.api.readiness import Readiness
 from bathysphere.api.retries import Retries
 from bathysphere.containers.containers import Containers
 from bathysphere.containers.host import Host
@@ -19,6 +22,7 @@ from bathysphere.models.configured import ConfiguredModels
 from bathysphere.settings import Settings
 from bathysphere.store.blobs import Blobs
 from bathysphere.store.database import Database
+from bathysphere.telemetry.tracing import Tracing
 
 
 @dataclass(slots=True)
@@ -30,6 +34,8 @@ class Storage:
     blobs: Blobs
     batches_waiting: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
     """Set when a batch has come in."""
+    draining: Draining = field(default_factory=Draining, kw_only=True)
+    """How the server ends."""
     skill_checks: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4), kw_only=True)
     """How many skills are unpacked and checked at a time: each may take a hundred megabytes meanwhile."""
 
@@ -43,6 +49,11 @@ class Services(Storage):
     containers: Containers
     retries: Retries
     rate_limits: RateLimits
+    readiness: Readiness = field(kw_only=True)
+    data: Path = field(kw_only=True)
+    """The data directory."""
+    tracing: Tracing | None = field(default=None, kw_only=True)
+    """None when nobody has said where traces should go."""
     own_skills: Loaded = field(default_factory=Loaded, kw_only=True)
     """Those that come with the server, as they were loaded at its start."""
     operators_skills: Loaded = field(default_factory=Loaded, kw_only=True)

@@ -6,13 +6,15 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any, Final
 
 import anyio
 from pydantic import BaseModel
 
+from bathysphere.api.draining import Draining, ending
 from bathysphere.api.errors import log_failure
+from bathysphere.telemetry import metrics
 from bathysphere.wire.errors import ApiError, ServerError
 from bathysphere.wire.events import Ping, event_wire
 
@@ -50,13 +52,22 @@ class EventStream:
     not change tasks; the client's side reads from a queue, and can time out to send a ping.
     """
 
-    def __init__(self, events: AsyncGenerator[BaseModel, None], request_id: str | None, ping_seconds: float) -> None:
+    def __init__(
+        self,
+        events: AsyncGenerator[BaseModel, None],
+        request_id: str | None,
+        ping_seconds: float,
+        draining: Draining | None = None,
+    ) -> None:
+        """With ``draining`` it ends with the server, with an error event when it is not over by then."""
         self._events = events
         self._request_id = request_id
         self._ping_seconds = ping_seconds
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(_QUEUE)
         self._task: asyncio.Task[None] | None = None
         self._first: list[_Item] = []
+        self._draining = draining
+        self._interrupted = False
 
     async def begin(self) -> None:
         """Start the turn and wait for its first event, though no longer than one ping's time.
@@ -74,13 +85,21 @@ class EventStream:
             raise items[0]
         self._first = items
 
+    def _interrupt(self) -> None:
+        if self._task is not None and not self._interrupted:
+            self._interrupted = True
+            self._task.cancel()
+
     async def _run(self) -> None:
         try:
-            async with aclosing(self._events) as events:
-                async for event in events:
-                    await self._queue.put(event)
+            with nullcontext() if self._draining is None else self._draining.interrupting(self._interrupt):
+                async with aclosing(self._events) as events:
+                    async for event in events:
+                        await self._queue.put(event)
         except asyncio.CancelledError:
-            raise
+            if not self._interrupted:
+                raise
+            await self._queue.put(ending())
         except BaseException as error:
             await self._queue.put(error)
         else:
@@ -131,6 +150,7 @@ class EventStream:
         return record(data["type"], data)
 
     def _error(self, error: BaseException) -> dict[str, Any]:
+        metrics.STREAM_ERRORS.labels(error.type if isinstance(error, ApiError) else ServerError.type).inc()
         if isinstance(error, ApiError):
             log_failure(error, self._request_id)
             return error.body(self._request_id)

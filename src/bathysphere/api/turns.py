@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 
 from bathysphere.api.metered_turn import MeteredTurn
 from bathysphere.api.named_skills import NamedSkills, named_skills
+from bathysphere.api.observed_turns import observed
 from bathysphere.api.rate_limits import RateLimits
 from bathysphere.api.services import Services
 from bathysphere.containers.container import Container
@@ -21,8 +22,10 @@ from bathysphere.containers.recording import Actor
 from bathysphere.containers.skills import skills_failed
 from bathysphere.metering.tariff import is_free
 from bathysphere.models.base import Model
+from bathysphere.models.observed import ObservedModel
 from bathysphere.settings import Settings
 from bathysphere.store import files
+from bathysphere.telemetry.tracing import Span
 from bathysphere.turn.checks import Checked, check, without_container
 from bathysphere.turn.loop import Turn
 from bathysphere.turn.model_support import check_support
@@ -71,7 +74,7 @@ class TurnWork:
         self._given: tuple[MessagesRequest, Checked, Model, Mapping[str, str]] | None = (
             body,
             checked,
-            model or chosen,
+            ObservedModel(model or chosen, choice.backend, choice.pattern, choice.model),
             headers,
         )
         self._settings = settings or serving.settings
@@ -80,8 +83,11 @@ class TurnWork:
         self.container_id = body.container.id if body.container is not None else None
         self.ran_code = False
 
-    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+    def events(self) -> AsyncGenerator[StreamEvent, None]:
         """The events of the turn, once; closing them ends it. Raises ApiError for what cannot be begun, too."""
+        return observed("request" if self._batch_id is None else "batch", self._events)
+
+    async def _events(self, span: Span) -> AsyncGenerator[StreamEvent, None]:
         assert self._given is not None, "carried out once"
         body, checked, model, headers = self._given
         # What is remembered of the turn must not keep its request, which may be large.
@@ -103,6 +109,7 @@ class TurnWork:
                     metering.container = await opened.open()
                     return metering.container
 
+                span.set(container_id=opened.container_id)
                 turn = Turn(
                     body,
                     checked,

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 
-def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The table. Nothing is folded or cut; what could steer a terminal is written as an escape."""
+def columns(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[str] = ()) -> str:
+    """The table. Nothing is folded or cut; what could steer a terminal is written as an escape.
+
+    Columns whose heading is among ``numbers`` stand at the right.
+    """
     table = [list(headings), *([shown(cell) for cell in row] for row in rows)]
     widths = [max(cell_len(row[place]) for row in table) for place in range(len(headings))]
     lines = []
     for row in table:
-        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join(padded).rstrip())
+        cells = (
+            " " * (width - cell_len(cell)) + cell if heading in numbers else cell + " " * (width - cell_len(cell))
+            for heading, cell, width in zip(headings, row, widths, strict=True)
+        )
+        lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 
 
 def shown(text: str) -> str:
     """Text of a model, a file name or a command, without line ends and control characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def fitted(text: str, width: int) -> str:
+    """At most so many columns of a terminal; what is longer loses its end, and says so by an ellipsis."""
+    text = shown(text)
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
 def size(count: int | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import socket
@@ -23,6 +22,7 @@ from bathysphere.image.image import Image
 from bathysphere.settings import Settings, SettingsError, default_data_directory, skills_directory
 from bathysphere.store import keys, workspaces
 from bathysphere.store.database import DatabaseError
+from bathysphere.telemetry import logs, tracing
 
 
 def run(
@@ -35,7 +35,7 @@ def run(
     spawn: Callable[[Configuration], None],
 ) -> None:
     """Serve until Ctrl-C; ``spawn`` starts the daemon. Raises ClickException when a part cannot be had."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up(settings.logs, tracing.request_id)
     console = Console(highlight=False, soft_wrap=True)
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
 
@@ -77,7 +77,7 @@ def _skills(services: Services, data: Path) -> str:
 
 async def _invitation(services: Services, url: str, data: Path) -> str:
     """The two lines that a client needs, with a key that is made when there is none."""
-    active = [key for key in await keys.list_all(services.database) if key.disabled_at is None]
+    active = [key for key in await keys.list_all(services.database) if key.status == "active"]
     if active:
         known = ", ".join(f"{key.name} ({key.hint})" for key in active[:3]) + (", ..." if len(active) > 3 else "")
         where = "" if data == default_data_directory().absolute() else f" --data {shlex.quote(str(data))}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bathysphere.containers.observed_calls import ObservedCall
+
 MOST_KEPT: Final = 32
 
 
@@ -19,6 +21,8 @@ class Connection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     _socket: socket.socket
+    call: ObservedCall | None = None
+    """The call that it serves just now."""
     answered: bool = False
     """Whether the last request was answered to its end, so that nothing of it can come any more."""
 

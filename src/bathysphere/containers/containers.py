@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -11,12 +11,14 @@ import anyio
 
 from bathysphere.containers.container import Container
 from bathysphere.containers.host import DiskFull, Host, HostError, OutputFile, TooManySandboxes, UnknownContainer
+from bathysphere.containers.loggable import loggable
 from bathysphere.containers.overview import Overview, overviews
 from bathysphere.containers.paused_cells import StoredPausedCells
 from bathysphere.containers.quotas import QuotaReached, Quotas, refusal
 from bathysphere.containers.recording import Actor, Recorder
 from bathysphere.containers.records import Records, Written
 from bathysphere.containers.skills import folder_of, skills_failed
+from bathysphere.metering.tariff import cents
 from bathysphere.settings import Settings
 from bathysphere.skills.archive import ArchiveDamaged
 from bathysphere.store import audit, files, workspaces
@@ -25,6 +27,7 @@ from bathysphere.store.blobs import BlobError, Blobs, BlobStoreFull
 from bathysphere.store.database import Database, DatabaseFull
 from bathysphere.store.quota import StorageQuotaExceeded
 from bathysphere.store.skills import SkillVersion
+from bathysphere.telemetry import metrics
 from bathysphere.wire.errors import ApiError, InvalidRequest, NotFound, Overloaded, RateLimited, ServerError
 from bathysphere.wire.ids import new_id
 from bathysphere.wire.message import timestamp
@@ -35,20 +38,12 @@ _log = logging.getLogger(__name__)
 class Containers:
     """Opens containers for turns. One per server; safe to use concurrently."""
 
-    def __init__(
-        self,
-        database: Database,
-        blobs: Blobs,
-        host: Host,
-        settings: Settings,
-        on_written: Callable[[Written], None] | None = None,
-    ) -> None:
+    def __init__(self, database: Database, blobs: Blobs, host: Host, settings: Settings) -> None:
         self._database = database
         self._blobs = blobs
         self._host = host
         self._settings = settings
         self.quotas = Quotas(database)
-        self._on_written = on_written
         self.records = Records(database, settings.metering.tariff(), self._written)
 
     async def close(self) -> None:
@@ -58,8 +53,11 @@ class Containers:
     def _written(self, written: Written) -> None:
         for request in written.requests:
             self.quotas.written(request.workspace_id, request.api_key_id)
-        if self._on_written is not None:
-            self._on_written(written)
+            metrics.METERED_REQUESTS.labels(request.outcome).inc()
+        for charge in written.charges:
+            metrics.EXECUTION_SECONDS.labels("paid").inc(charge.paid_seconds)
+            metrics.EXECUTION_SECONDS.labels("free").inc(charge.span.seconds - charge.paid_seconds)
+            metrics.EXECUTION_DOLLARS.inc(float(cents(charge.microdollar_seconds) / 100))
 
     async def find(self, workspace_id: str, container_id: str) -> rows.Container:
         """The row of a container, whatever its state.
@@ -241,7 +239,7 @@ class Containers:
                 async with aclosing(content):
                     await container.place(file, content)
             except (HostError, BlobError, ValueError) as error:
-                _log.warning("%s: %s could not be placed: %s", container.id, file.id, error)
+                _log.warning("%s: %s could not be placed: %s", container.id, file.id, loggable(error))
                 raise upload_failed(file.filename, error) from error
             await rows.record_placed(self._database, container.id, {file.id: file.filename})
 
@@ -250,7 +248,7 @@ class Containers:
         try:
             await container.set_skills([folder_of(version, self._blobs) for version in versions])
         except (HostError, BlobError, ArchiveDamaged, ValueError) as error:
-            _log.warning("%s: its skills could not be set: %s", container.id, error)
+            _log.warning("%s: its skills could not be set: %s", container.id, loggable(error))
             raise skills_failed(error) from error
 
     async def _blob(self, file: files.File) -> AsyncGenerator[bytes, None]:

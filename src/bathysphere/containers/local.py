@@ -37,6 +37,7 @@ from bathysphere.containers.host import (
     ToolAnswer,
     ToolCall,
 )
+from bathysphere.containers.observed_calls import ObservedCall
 from bathysphere.guest import frames
 from bathysphere.host import contract
 from bathysphere.host.configuration import Configuration
@@ -45,6 +46,7 @@ from bathysphere.host.guarantees import Proof
 from bathysphere.host.operations import LONGEST_PATH, OUTCOME, check_filename
 from bathysphere.host.spawning import START_SECONDS, spawn
 from bathysphere.settings import Settings
+from bathysphere.telemetry import tracing
 
 
 class LocalHost:
@@ -139,6 +141,8 @@ class LocalHost:
     @contextlib.asynccontextmanager
     async def _request(self, header: dict[str, Any], payload: bytes = b"") -> AsyncIterator[Connection]:
         await self.start()
+        if request_id := tracing.request_id():
+            header = {**header, "request": request_id}
         try:
             try:
                 connection = await self._connections.take()
@@ -149,13 +153,20 @@ class LocalHost:
                 connection = await self._connections.take()
         except OSError as error:
             raise HostUnavailable(f"The host daemon does not answer: {error.strerror}. Try again.") from error
+        call = connection.call = ObservedCall(header["op"], header.get("container"))
+        failure: BaseException | None = None
         try:
             with contextlib.suppress(OSError):
                 # When the daemon has refused already, its reason is there to be read.
                 await write_frame(connection.writer, header, payload)
             yield connection
+        except BaseException as error:
+            failure = error
+            raise
         finally:
+            connection.call = None
             self._connections.leave(connection)
+            call.end(failure)
 
     async def _answers(self, connection: Connection) -> AsyncIterator[tuple[dict[str, Any], bytes]]:
         """The frames of an answer until ``done``. Raises what the daemon says."""
@@ -170,6 +181,8 @@ class LocalHost:
                 raise HostUnavailable("The host daemon ended in the middle of the call. Try again.")
             header, payload = frame
             kind = header.get("type")
+            if kind in ("done", "error") and connection.call is not None:
+                connection.call.timing = header.get("timing", {})
             if kind == "done":
                 connection.answered = True
                 return
@@ -205,7 +218,9 @@ class LocalHost:
                 if answer["type"] == "output":
                     yield OutputChunk(answer["stream"], payload)
                 else:
-                    yield _finished(json.loads(payload))
+                    finished = _finished(json.loads(payload))
+                    _note(connection, finished)
+                    yield finished
 
     async def run_cell(self, container_id: str, cell_id: str, cell: Cell) -> CellState:
         """See Host."""
@@ -233,7 +248,9 @@ class LocalHost:
                 elif answer["type"] == "waits":
                     state = CellWaits(tuple(ToolCall(**call) for call in json.loads(data)))
                 else:
-                    state = CellEnded(output["stdout"], output["stderr"], _finished(json.loads(data)))
+                    finished = _finished(json.loads(data))
+                    _note(connection, finished)
+                    state = CellEnded(output["stdout"], output["stderr"], finished)
         if state is None:
             raise HostUnavailable("The host daemon does not keep to the protocol. Try again.")
         return state
@@ -405,6 +422,11 @@ def _error(header: dict[str, Any]) -> Exception:
     return ValueError(message)
 
 
+def _note(connection: Connection, finished: Finished) -> None:
+    if connection.call is not None:
+        connection.call.finished = finished
+
+
 def _finished(report: dict[str, Any]) -> Finished:
     return Finished(
         **{
@@ -412,5 +434,6 @@ def _finished(report: dict[str, Any]) -> Finished:
             "files": tuple(OutputFile(*entry) for entry in report["files"]),
             "left_out": tuple(LeftOutFile(*entry) for entry in report["left_out"]),
             "notes": tuple(report["notes"]),
+            "limits": tuple(report["limits"]),
         }
     )

@@ -22,6 +22,7 @@ from bathysphere.metering.tariff import cents
 from bathysphere.store.database import Database
 from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import ContainerRow, MonthlyTotalRow, QuotaRow, WorkspaceRow
+from bathysphere.telemetry import metrics
 from bathysphere.wire.errors import BillingRefused
 
 _log = logging.getLogger(__name__)
@@ -83,13 +84,16 @@ _LIVING: Final = {subject: _living(subject) for subject in ("organization", "wor
 class QuotaReached(HostError):
     """A quota has been reached; the message says which, whose, and what to do."""
 
+    def __init__(self, message: str, subject_id: str, quota: str) -> None:
+        super().__init__(message)
+        metrics.QUOTA_REFUSALS.labels(_SUBJECTS[subject_id.partition("_")[0]][0], quota).inc()
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How much of a monthly quota has been used."""
 
-    subject: str
-    """``organization``, ``workspace`` or ``API key``, with its id."""
+    subject_id: str
     quota: Monthly
     used: float
     limit: float
@@ -100,7 +104,8 @@ class Standing:
         return self.used >= self.limit
 
     def __str__(self) -> str:
-        return f"{self.used:,.6g} of {self.limit:,.6g} {_WORDS[self.quota]} of this {self.subject}"
+        whose = f"this {_kind(self.subject_id)} ({self.subject_id})"
+        return f"{self.used:,.6g} of {self.limit:,.6g} {_WORDS[self.quota]} of {whose}"
 
 
 class Quotas:
@@ -119,7 +124,6 @@ class Quotas:
         """The monthly quotas of an actor's organisation, workspace and key; mostly there are none."""
         found = []
         for row in self._rows(actor):
-            subject = f"{_kind(row.subject_id)} ({row.subject_id})"
             requests = (row.used_requests or 0) + self._unwritten[row.subject_id]
             used: dict[Monthly, float] = {
                 "requests": requests,
@@ -129,7 +133,7 @@ class Quotas:
             for quota, amount in used.items():
                 limit = getattr(row, quota)
                 if limit is not None:
-                    found.append(Standing(subject, quota, amount, limit))
+                    found.append(Standing(row.subject_id, quota, amount, limit))
         return found
 
     def admit(self, actor: Actor, *, can_run_code: bool) -> None:
@@ -139,7 +143,7 @@ class Quotas:
         """
         for standing in self.standings(actor):
             if standing.reached and (standing.quota == "requests" or (can_run_code and not actor.free_of_charge)):
-                raise refusal(QuotaReached(_refused(standing)))
+                raise refusal(_reached(standing))
         self._unwritten.update(self._subjects(actor))
 
     def written(self, workspace_id: str, api_key_id: str | None) -> None:
@@ -153,7 +157,7 @@ class Quotas:
         """What is nearly used up, or is; the operator is told too, once a month for each."""
         near = [standing for standing in self.standings(actor) if standing.used >= WARN_AT * standing.limit]
         for standing in near:
-            told = (standing.subject, standing.quota, f"{datetime.now(UTC):%Y-%m}")
+            told = (standing.subject_id, standing.quota, f"{datetime.now(UTC):%Y-%m}")
             if told not in self._warned:
                 self._warned.add(told)
                 _log.warning("quota: %s", standing)
@@ -167,12 +171,14 @@ class Quotas:
             if most is not None and container_id not in at_work and len(at_work) >= most:
                 raise QuotaReached(
                     f"{most} containers of this {_kind(row.subject_id)} ({row.subject_id}) are at work, as many as "
-                    "its quota allows at the same time. Try again when one of them has finished."
+                    "its quota allows at the same time. Try again when one of them has finished.",
+                    row.subject_id,
+                    "concurrent_containers",
                 )
         if not actor.free_of_charge:
             for standing in self.standings(actor):
                 if standing.reached and standing.quota != "requests":
-                    raise QuotaReached(_refused(standing))
+                    raise _reached(standing)
 
     @contextmanager
     def at_work(self, actor: Actor, container_id: str) -> Iterator[None]:
@@ -201,7 +207,9 @@ class Quotas:
             if found is not None and found.living >= row.containers:
                 raise QuotaReached(
                     f"This {_kind(row.subject_id)} ({row.subject_id}) has {found.living} containers, and its quota "
-                    f"allows {row.containers}. Delete some, name one of them in `container`, or have the quota raised."
+                    f"allows {row.containers}. Delete some, name one of them in `container`, or have the quota raised.",
+                    row.subject_id,
+                    "containers",
                 )
 
     def _rows(self, actor: Actor) -> list[Any]:
@@ -236,12 +244,14 @@ def _kind(subject_id: str) -> str:
     return _SUBJECTS[subject_id.partition("_")[0]][1]
 
 
-def _refused(standing: Standing) -> str:
+def _reached(standing: Standing) -> QuotaReached:
     now = datetime.now(UTC)
     anew = now.replace(year=now.year + now.month // 12, month=now.month % 12 + 1, day=1)
-    return (
+    return QuotaReached(
         f"The quota has been reached: {standing} are used. It begins anew on {anew:%Y-%m-%d} (UTC); until then, have "
-        "it raised by whoever runs this server."
+        "it raised by whoever runs this server.",
+        standing.subject_id,
+        standing.quota,
     )
 
 

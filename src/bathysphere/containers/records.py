@@ -41,6 +41,16 @@ _RETRY_SECONDS: Final = 1.0
 Entry = Call | Execution | MeteredRequest
 
 
+def _told(entry: Entry) -> str:
+    """An entry for the log, without what a model or a client wrote."""
+    if isinstance(entry, Call):
+        return (
+            f"{entry.action} in {entry.container_id} at {entry.started_at} for {entry.request_id}: {entry.outcome}, "
+            f"SHA-256 {entry.subject_sha256}"
+        )
+    return repr(entry)
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a transaction has added to the books; ``unknown`` are calls of containers that the store does not know."""
@@ -147,7 +157,8 @@ class Records:
         except Exception:
             _log.exception("records could not be written")
             for entries in self._waiting:
-                _log.error("not recorded: %r", entries)
+                for entry in entries:
+                    _log.error("not recorded: %s", _told(entry))
 
 
 def _write(entries: Iterable[Entry], tariff: Tariff, connection: sqlite3.Connection) -> Written:

@@ -51,7 +51,7 @@ class Placing:
             raise of_os_error(f"Placing {self._filename}", error) from error
         self._file.close()
         if not placed:
-            raise Failure("failed", f"{self._filename} was exchanged by a program in the container while it was placed")
+            raise Failure("failed", "The file was exchanged by a program in the container while it was placed")
 
     def abort(self) -> None:
         """Remove what was written."""

@@ -9,21 +9,17 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-import logging.handlers
 import os
 import resource
 import sys
-from io import TextIOWrapper
 
 import uvloop
 from pydantic import ValidationError
 
-from bathysphere.host import privileges
+from bathysphere.host import log, privileges
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.daemon import Daemon
 from bathysphere.host.ground import GroundError
-
-_LOG_BYTES = 1024 * 1024
 
 
 def _tell(message: dict[str, object]) -> None:
@@ -50,15 +46,6 @@ def _lock(configuration: Configuration) -> bool:
     return True
 
 
-class _PrivateLog(logging.handlers.RotatingFileHandler):
-    """Names of containers and what guests said are for the operator alone, also after a rotation."""
-
-    def _open(self) -> TextIOWrapper:
-        file = super()._open()
-        os.fchmod(file.fileno(), 0o600)
-        return file
-
-
 def main() -> None:
     """Run the daemon in the background; returns at once in the process that was started."""
     try:
@@ -76,11 +63,7 @@ def main() -> None:
     if not _lock(configuration):
         _tell({"busy": True})
         return
-    log = configuration.folder / "host.log"
-    handler = _PrivateLog(log, maxBytes=_LOG_BYTES, backupCount=1)
-    logging.basicConfig(
-        handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log.set_up(configuration.logs, configuration.folder)
     try:
         if os.geteuid() == 0:
             privileges.keep_only(privileges.DAEMON)

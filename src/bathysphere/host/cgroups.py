@@ -151,6 +151,14 @@ class Cgroups:
             raise CgroupError(f"The limits of a sandbox cannot be set: {error}") from error
         return group
 
+    def memory_bytes(self) -> int | None:
+        """What all groups use together at this moment, with the pages of files that they have in memory."""
+        name = "memory.current" if self.version == 2 else "memory.usage_in_bytes"
+        try:
+            return int((self._bases["memory"] / name).read_text())
+        except (KeyError, OSError, ValueError):
+            return None
+
     def remove(self) -> None:
         """End every process in the daemon's groups and remove them all."""
         for base in set(self._bases.values()):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from bathysphere.settings import HostSettings, SandboxLimits, Settings
+from bathysphere.settings import HostSettings, LogSettings, SandboxLimits, Settings
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -25,6 +25,7 @@ class Configuration(BaseModel):
     """Environment of every command, from the image's definition."""
     limits: SandboxLimits
     host: HostSettings
+    logs: LogSettings = LogSettings()
 
     @classmethod
     def of(cls, data: Path, settings: Settings, image: Path, environment: Mapping[str, str]) -> Configuration:
@@ -35,6 +36,7 @@ class Configuration(BaseModel):
             environment=dict(environment),
             limits=settings.sandbox,
             host=settings.host,
+            logs=settings.logs,
         )
 
     @property
@@ -50,7 +52,7 @@ class Configuration(BaseModel):
     def fingerprint(self) -> str:
         """Differs when another daemon would behave differently: other code, image or settings."""
         digest = hashlib.sha256()
-        for room in ("host", "guest"):
+        for room in ("host", "guest", "telemetry"):
             for source in sorted((_PACKAGE / room).rglob("*")):
                 if source.suffix in (".py", ".toml", ".txt"):
                     digest.update(source.read_bytes())

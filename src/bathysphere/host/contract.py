@@ -125,6 +125,8 @@ class Finished:
     notes: tuple[str, ...] = ()
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    limits: tuple[Literal["memory", "processes", "disk"], ...] = ()
+    """Those of the container that the call came up against."""
     written_bytes: int | None = None
     """Bytes that the call made the system write to disks, where it counts them per container."""
 
@@ -274,6 +276,10 @@ class EditorFailed(BaseModel):
 EditorOutcome = Viewed | Created | Replaced | EditorFailed
 
 
+State = Literal["busy", "waiting", "idle", "suspended", "broken"]
+"""What a container is doing, as its host knows it: see HostedContainer."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostedContainer:
     """A container as its host knows it.
@@ -285,7 +291,7 @@ class HostedContainer:
     """
 
     id: str
-    state: Literal["busy", "waiting", "idle", "suspended", "broken"]
+    state: State
     full: bool
     disk_bytes: int | None
     age_seconds: float
@@ -306,3 +312,11 @@ class HostStatus:
     weaknesses: tuple[str, ...] = ()
     proofs: tuple[Proof, ...] = ()
     """What came of trying the guarantees, when the daemon started."""
+    image_present: bool = True
+    """Whether the image still lies where it was found."""
+    containers: dict[str, int] = field(default_factory=dict)
+    """How many containers there are in each state."""
+    sandboxes_memory_bytes: int | None = None
+    """What the sandboxes use together, where the system counts it."""
+    daemon_memory_bytes: int | None = None
+    """Resident memory of the daemon itself."""

@@ -182,5 +182,5 @@ class Daemon:
         return uid in (0, os.geteuid()) or (os.geteuid() == 0 and uid == self._configuration.host.server_uid)
 
     def _status(self) -> dict[str, object]:
-        status = self._ground.status(self._fleet.running, self._fleet.ready)
+        status = self._ground.status(self._fleet.running, self._fleet.ready, self._fleet.states())
         return asdict(status)

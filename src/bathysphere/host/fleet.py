@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import get_args
 
 from bathysphere.host import stillness
 from bathysphere.host.cells import HeldCell
@@ -22,6 +22,7 @@ from bathysphere.host.contract import (
     HostedContainer,
     InterpreterBusy,
     SandboxFailed,
+    State,
     TooManySandboxes,
     UnknownContainer,
 )
@@ -33,9 +34,11 @@ from bathysphere.host.engines.base import EngineError, SandboxSpec
 from bathysphere.host.resident import Resident
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
+from bathysphere.host.timing import Timing
 from bathysphere.host.warm_pool import PREFIX, WarmPool
 from bathysphere.host.written import written_bytes
 from bathysphere.settings import HostSettings, SandboxLimits
+from bathysphere.telemetry import logs
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +150,14 @@ class Fleet:
         """Sandboxes that run, start or end at this moment."""
         return self._occupied
 
+    def states(self) -> dict[str, int]:
+        """How many containers are in each state; for somebody who asks often, so no disk is looked at."""
+        counts = dict.fromkeys(get_args(State), 0)
+        for container_id in self._disks.ids():
+            if not container_id.startswith(PREFIX):
+                counts[self._state(container_id)] += 1
+        return counts
+
     @property
     def ready(self) -> int:
         """Those of them that were started ahead and wait for a container."""
@@ -166,34 +177,48 @@ class Fleet:
                 self._residents.pop(container_id, None)
 
     @contextlib.asynccontextmanager
-    async def turn(self, container_id: str, *, safe: bool = True) -> AsyncIterator[tuple[Sandbox, Group | None]]:
+    async def turn(
+        self, container_id: str, *, safe: bool = True, timing: Timing | None = None
+    ) -> AsyncIterator[tuple[Sandbox, Group | None]]:
         """A container's sandbox, running, for one caller alone. Without ``safe`` the caller calls ``make_safe``.
+
+        ``timing`` is told how long each part takes.
 
         Raises UnknownContainer, TooManySandboxes, SandboxFailed. A GuestError inside ends the sandbox and becomes
         SandboxFailed.
         """
         if not self._disks.exists(container_id):
             raise _unknown(container_id)
+        timing = timing or Timing()
         async with self._visit(container_id) as resident:
+            timing.lap("wait")
             if resident.deleted or not self._disks.exists(container_id):
                 raise _unknown(container_id)
             if resident.sandbox is not None and not resident.sandbox.alive:
                 log.warning("%s: its sandbox has ended by itself; it is started again", container_id)
                 await self._end(resident)
             if resident.sandbox is None:
-                await self._start(resident)
+                timing.how = "restored"
+                try:
+                    await self._start(resident)
+                finally:
+                    timing.lap("start")
             assert resident.sandbox is not None
             try:
                 yield resident.sandbox, resident.group
                 if resident.group is not None:
                     resident.kills = resident.group.usage().memory_kills
+                timing.lap("run")
                 if safe:
                     await self.make_safe(resident)
+                    timing.lap("sync")
             except GuestError as error:
+                timing.lap("run")
                 # Process 1 is the last one that the kernel would choose, so a kill before it was of the same call.
                 out_of_memory = resident.group is not None and resident.group.usage().memory_kills > resident.kills
-                said = resident.sandbox.running.complaint()
-                log.warning("%s: ended, because %s%s", container_id, error, f"; it said {said!r}" if said else "")
+                complaint = resident.sandbox.running.complaint()
+                said = f"; it said {logs.quoted(complaint)}" if complaint else ""
+                log.warning("%s: ended, because %s%s", container_id, error, said)
                 await self._end(resident)
                 if resident.deleted:
                     raise _unknown(container_id) from error
@@ -213,15 +238,19 @@ class Fleet:
         async with self.turn(container_id, safe=False):
             yield self._residents[container_id]
 
-    async def create(self, container_id: str, engine: str | None = None) -> None:
+    async def create(self, container_id: str, engine: str | None = None, timing: Timing | None = None) -> None:
         """Make a disk and start a sandbox; a container that exists is started, in the engine that it has.
 
         Raises what ``Host.create`` does.
         """
+        timing = timing or Timing()
         async with self._visit(container_id) as resident:
+            timing.lap("wait")
             fresh = not self._disks.exists(container_id)
             try:
                 if fresh and self._engines.is_default(engine) and self._adopt(resident):
+                    timing.how = "pool"
+                    timing.lap("start")
                     return
                 if fresh:
                     self._engines.choose(container_id, engine)
@@ -233,8 +262,13 @@ class Fleet:
                 raise _failure(error) from error
             try:
                 if resident.sandbox is None:
-                    await self._start(resident, fresh)
+                    timing.how = "cold" if fresh else "restored"
+                    try:
+                        await self._start(resident, fresh)
+                    finally:
+                        timing.lap("start")
                     await self.make_safe(resident)
+                    timing.lap("sync")
             except BaseException:
                 if fresh:
                     await asyncio.shield(self._undo(resident))
@@ -320,18 +354,19 @@ class Fleet:
 
     def _hosted(self, container_id: str) -> HostedContainer:
         resident = self._residents.get(container_id)
-        state: Literal["busy", "waiting", "idle", "suspended", "broken"] = "suspended"
-        if resident is not None and resident.callers:
-            state = "busy"
-        elif resident is not None and resident.waits:
-            state = "waiting"
-        elif resident is not None and resident.sandbox is not None:
-            state = "idle"
-        elif self._disks.trouble(container_id) is not None:
-            state = "broken"
         usage = self._disks.usage(container_id, resident.disk if resident else None)
         age = self._disks.age_seconds(container_id)
-        return HostedContainer(container_id, state, usage.full, usage.used_bytes, age)
+        return HostedContainer(container_id, self._state(container_id), usage.full, usage.used_bytes, age)
+
+    def _state(self, container_id: str) -> State:
+        resident = self._residents.get(container_id)
+        if resident is not None and resident.callers:
+            return "busy"
+        if resident is not None and resident.waits:
+            return "waiting"
+        if resident is not None and resident.sandbox is not None:
+            return "idle"
+        return "suspended" if self._disks.trouble(container_id) is None else "broken"
 
     async def fork(self, container_id: str, new_id: str) -> None:
         """Make a container whose disk is a copy of another's. Raises what ``Host.fork`` does.

@@ -193,7 +193,7 @@ class Ground:
             said.append("Containers share the kernel of this machine: a flaw in it can be a way out.")
         return tuple(said)
 
-    def status(self, sandboxes: int, ready: int) -> HostStatus:
+    def status(self, sandboxes: int, ready: int, containers: dict[str, int]) -> HostStatus:
         """What ``HostStatus`` is to say."""
         return HostStatus(
             engine=self._engine.name,
@@ -207,4 +207,13 @@ class Ground:
             },
             weaknesses=self._weaknesses(),
             proofs=tuple(self._proofs),
+            image_present=self._configuration.image.is_dir(),
+            containers=containers,
+            sandboxes_memory_bytes=None if self.cgroups is None else self.cgroups.memory_bytes(),
+            daemon_memory_bytes=_resident_bytes(),
         )
+
+
+def _resident_bytes() -> int:
+    """What this process has in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -33,8 +33,10 @@ from bathysphere.host.contract import (
     ToolFunction,
 )
 from bathysphere.host.fleet import Fleet
+from bathysphere.host.log import REQUEST
 from bathysphere.host.reports import Measured, valid_filename
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox, json_bytes
+from bathysphere.host.timing import Timing
 from bathysphere.host.transfers import CLIENT_SECONDS
 from bathysphere.host.warm_pool import PREFIX
 from bathysphere.settings import SandboxLimits
@@ -89,6 +91,8 @@ class Request(BaseModel):
     path: Annotated[str, Field(max_length=LONGEST_PATH)] = ""
     size: Annotated[int, Field(ge=0)] = 0
     rest: bool = False
+    request: Annotated[str, Field(pattern=r"^(req_[0-9a-f]{32})?$")] = ""
+    """The id of the API's request that this is a part of, for the log."""
 
 
 class _GivenCell(BaseModel):
@@ -112,12 +116,13 @@ class Call:
     payload: bytes
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    timing: Timing
 
     async def carry_out(self) -> None:
         """Do what is asked and write the answer, except for its last frame. Raises HostError and ValueError."""
         request = self.request
         alone = {
-            "create": lambda: self.fleet.create(request.container, request.engine or None),
+            "create": lambda: self.fleet.create(request.container, request.engine or None, self.timing),
             "delete": lambda: self.fleet.delete(request.container),
             "fork": lambda: self.fleet.fork(request.container, request.new_container),
             "execute": self._execute,
@@ -143,7 +148,7 @@ class Call:
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[tuple[Sandbox, Group | None]]:
-        async with self.fleet.turn(self.request.container) as (sandbox, group):
+        async with self.fleet.turn(self.request.container, timing=self.timing) as (sandbox, group):
             try:
                 yield sandbox, group
             except GuestRefusal as refusal:
@@ -309,23 +314,31 @@ async def serve(
     """
     header, payload = frame
     reader, writer = streams
+    timing = Timing()
     try:
-        await Call(fleet, limits, Request.model_validate(header), payload, reader, writer).carry_out()
+        request = Request.model_validate(header)
+        REQUEST.set(request.request)
+        await Call(fleet, limits, request, payload, reader, writer, timing).carry_out()
     except ValidationError as error:
-        await _fail(streams, "ValueError", f"The request is not valid: {error.errors()[0]['msg']}")
+        await _fail(streams, "ValueError", f"The request is not valid: {error.errors()[0]['msg']}", timing)
     except (HostError, ValueError) as error:
-        await _fail(streams, type(error).__name__, str(error))
+        await _fail(streams, type(error).__name__, str(error), timing)
     except FrameError as error:
-        await _fail(streams, "ValueError", str(error))
+        await _fail(streams, "ValueError", str(error), timing)
     else:
-        await write_frame(writer, {"type": "done"})
+        await write_frame(writer, {"type": "done", "timing": timing.wire()})
         return True
+    finally:
+        REQUEST.set("")
     return False
 
 
-async def _fail(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], name: str, message: str) -> None:
+async def _fail(
+    streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], name: str, message: str, timing: Timing
+) -> None:
     reader, writer = streams
-    await write_frame(writer, {"type": "error", "error": name, "message": message[:8000]})
+    frame = {"type": "error", "error": name, "message": message[:8000], "timing": timing.wire()}
+    await write_frame(writer, frame)
     # A client may still be sending. If it were cut off, it would lose the answer that is on its way.
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(PARTING_SECONDS):

@@ -36,6 +36,7 @@ class Measured:
         """The report for the client, while its container is still held."""
         finished = _finished(report, self._limits, self._group, self._before)
         if self._full():
+            finished["limits"].append("disk")
             finished["notes"].append(f"The disk limit of {readable_size(self._limits.disk_bytes)} was reached.")
         return finished
 
@@ -49,6 +50,7 @@ class Measured:
 
 def _finished(report: Report, limits: SandboxLimits, group: Group | None, before: Usage | None) -> dict[str, Any]:
     notes = [printable_text(note) for note in report.notes]
+    reached: list[str] = []
     cpu: float | None = None
     peak: int | None = None
     if group is not None and before is not None:
@@ -57,10 +59,12 @@ def _finished(report: Report, limits: SandboxLimits, group: Group | None, before
         if after.cpu_seconds is not None and before.cpu_seconds is not None:
             cpu = max(0.0, after.cpu_seconds - before.cpu_seconds)
         if after.memory_kills > before.memory_kills:
+            reached.append("memory")
             notes.append(
                 f"The memory limit of {readable_size(limits.memory_bytes)} was reached and a process was killed."
             )
         if after.process_refusals > before.process_refusals:
+            reached.append("processes")
             notes.append(f"The limit of {limits.processes} processes was reached and no more could be started.")
     if report.left_out_more:
         notes.append(f"{report.left_out_more} further files are not returned.")
@@ -77,6 +81,7 @@ def _finished(report: Report, limits: SandboxLimits, group: Group | None, before
         "notes": notes,
         "cpu_seconds": cpu,
         "peak_memory_bytes": peak,
+        "limits": reached,
     }
 
 

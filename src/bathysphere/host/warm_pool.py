@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, Generic, Protocol, TypeVar
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class WarmPool(Generic[P]):
     def fill(self) -> None:
         """Begin to make what is missing; returns at once."""
         if self._size and not self._closed and (self._filling is None or self._filling.done()):
-            self._filling = asyncio.create_task(self._fill())
+            # Not a part of the request that may have taken one.
+            self._filling = asyncio.create_task(self._fill(), context=Context())
 
     async def _fill(self) -> None:
         while True:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Final, TypeVar
 
 from bathysphere.models.failures import Transient
+from bathysphere.telemetry import metrics
 
 T = TypeVar("T")
 
@@ -34,11 +35,12 @@ async def retried(
                 yield event
             return
         except Transient as failure:
-            asked = failure.error.retry_after_seconds
+            asked, failed = failure.error.retry_after_seconds, failure.error.type
             wait = asked if asked is not None else min(FIRST_WAIT_SECONDS * 2**tried, longest_wait_seconds)
             if begun or tried == max_retries or wait > longest_wait_seconds:
                 raise failure.error from failure.__cause__
         finally:
             await events.aclose()
+        metrics.MODEL_RETRIES.labels(failed).inc()
         # Never sooner than asked for.
         await asyncio.sleep(wait if asked is not None else wait * random.uniform(0.75, 1.0))  # noqa: S311

@@ -208,6 +208,29 @@ async def commit(
     return begun
 
 
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """What is to be done of all workspaces' batches: requests in the queue, and in the hands of servers."""
+
+    open_batches: int
+    queued: int
+    claimed: int
+    begun: int
+
+
+async def counts(database: Database) -> QueueCounts:
+    """How much there is to do."""
+    held = select(func.count()).select_from(_REQUESTS).where(_REQUESTS.c.worker_id.is_not(None))
+    query = select(
+        select(func.count()).select_from(_BATCHES).where(_BATCHES.c.ended_at.is_(None)).scalar_subquery(),
+        select(func.count()).select_from(_REQUESTS).where(QUEUED).scalar_subquery(),
+        held.where(_REQUESTS.c.state == "claimed").scalar_subquery(),
+        held.where(_REQUESTS.c.state == "begun").scalar_subquery(),
+    )
+    async with database.reading() as session:
+        return QueueCounts(*(await session.execute(query)).one())
+
+
 async def release(database: Database, worker_id: str) -> None:
     """This worker ends: what it had claimed goes back to the queue. Its results have been written before.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import String, bindparam, delete, insert, literal, select, tuple_, update
+from sqlalchemy import String, bindparam, delete, func, insert, literal, select, tuple_, update
 
 from bathysphere.store.database import Database
 from bathysphere.store.prepared import Prepared
@@ -115,6 +115,21 @@ async def find(database: Database, container_id: str) -> Container | None:
     async with database.reading() as session:
         row = await session.get(ContainerRow, container_id)
     return None if row is None else _container(row)
+
+
+async def counts(database: Database, now: datetime) -> dict[str, int]:
+    """How many containers are ``usable``, ``expired`` with their disk still kept, or ``lost``."""
+    kept = ContainerRow.deleted_at.is_(None)
+    there = ContainerRow.lost_at.is_(None)
+    lasting = ContainerRow.expires_at > now
+    query = select(
+        func.count().filter(kept, there, lasting),
+        func.count().filter(kept, there, ~lasting),
+        func.count().filter(kept, ~there),
+    )
+    async with database.reading() as session:
+        usable, expired, lost = (await session.execute(query)).one()
+    return {"usable": usable, "expired": expired, "lost": lost}
 
 
 async def listing(

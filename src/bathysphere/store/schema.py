@@ -53,7 +53,7 @@ class WorkspaceRow(Base):
 
 
 class ApiKeyRow(Base):
-    """A key; of its secret only the SHA-256 and a hint are kept."""
+    """A key; of its secret only the SHA-256 and a hint are kept. Disabled is for good, inactive is not."""
 
     __tablename__ = "api_keys"
 
@@ -65,6 +65,7 @@ class ApiKeyRow(Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+    inactive_at: Mapped[datetime | None]
 
 
 class AdminKeyRow(Base):

@@ -1,8 +1,9 @@
-"""Organisations and workspaces."""
+"""Workspaces."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -10,9 +11,11 @@ from typing import Final
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bathysphere.store import organizations, paging
 from bathysphere.store.database import Database
+from bathysphere.store.paging import Page, Window
 from bathysphere.store.prepared import Prepared
-from bathysphere.store.schema import OrganizationRow, WorkspaceRow
+from bathysphere.store.schema import WorkspaceRow
 from bathysphere.wire.ids import new_id
 
 DEFAULT_NAME: Final = "default"
@@ -27,6 +30,14 @@ class UnusableName(ValueError):
     """A name that is empty, too long or not printable; the message says which."""
 
 
+class NameTaken(Exception):
+    """Another workspace of the organisation has this name, or had it when it was archived."""
+
+
+class WorkspaceArchived(UnusableName):
+    """The workspace has been archived: nothing can be made in it any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """A closed room of an organisation: nothing in it can be seen from another workspace."""
@@ -37,6 +48,7 @@ class Workspace:
     created_at: datetime
     engine: str | None
     """Of its new containers; None is the host's own choice."""
+    archived_at: datetime | None
 
 
 async def default(database: Database) -> Workspace:
@@ -45,7 +57,7 @@ async def default(database: Database) -> Workspace:
 
 
 async def named(database: Database, name: str) -> Workspace:
-    """The workspace of this name, made when there is none. Raises UnusableName."""
+    """The workspace of this name, made when there is none. Raises UnusableName and WorkspaceArchived."""
     check_name(name)
     async with database.reading() as session:
         row = await _find(session, name)
@@ -55,10 +67,69 @@ async def named(database: Database, name: str) -> Workspace:
             row = await _find(session, name)
             if row is None:
                 now = datetime.now(UTC)
-                organization_id = await _organization(session, now)
-                row = WorkspaceRow(id=new_id("wrkspc"), organization_id=organization_id, name=name, created_at=now)
+                organization = await organizations.first_row(session, now)
+                row = WorkspaceRow(id=new_id("wrkspc"), organization_id=organization.id, name=name, created_at=now)
                 session.add(row)
+    if row.archived_at is not None:
+        raise _archived(row)
     return _workspace(row)
+
+
+async def create(database: Database, organization_id: str, name: str) -> Workspace:
+    """A new workspace. Raises UnusableName and NameTaken."""
+    check_name(name)
+    row = WorkspaceRow(id=new_id("wrkspc"), organization_id=organization_id, name=name, created_at=datetime.now(UTC))
+    async with database.writing() as session:
+        await _check_free(session, organization_id, name)
+        session.add(row)
+    return _workspace(row)
+
+
+async def get(database: Database, organization_id: str, workspace_id: str) -> Workspace | None:
+    """A workspace of this organisation; None when it has none of that id."""
+    async with database.reading() as session:
+        row = await _row(session, organization_id, workspace_id)
+    return None if row is None else _workspace(row)
+
+
+async def rename(database: Database, organization_id: str, workspace_id: str, name: str) -> Workspace | None:
+    """Give a workspace another name; None when this organisation has none of that id.
+
+    Raises UnusableName and NameTaken, and WorkspaceArchived for an archived one.
+    """
+    check_name(name)
+    async with database.writing() as session:
+        row = await _row(session, organization_id, workspace_id)
+        if row is None:
+            return None
+        if row.archived_at is not None:
+            raise _archived(row)
+        if row.name != name:
+            await _check_free(session, organization_id, name)
+            row.name = name
+    return _workspace(row)
+
+
+async def page(
+    database: Database,
+    organization_id: str,
+    window: Window,
+    *,
+    include_archived: bool = False,
+    include_default: bool = True,
+    ids: Collection[str] | None = None,
+) -> Page[Workspace]:
+    """A part of the list of an organisation's workspaces, or of those of them that have one of ``ids``."""
+    query = select(WorkspaceRow).where(WorkspaceRow.organization_id == organization_id)
+    if not include_archived:
+        query = query.where(WorkspaceRow.archived_at.is_(None))
+    if not include_default:
+        query = query.where(WorkspaceRow.name != DEFAULT_NAME)
+    if ids is not None:
+        query = query.where(WorkspaceRow.id.in_(ids))
+    async with database.reading() as session:
+        found = await paging.read(session, query, WorkspaceRow.created_at, WorkspaceRow.id, window)
+        return Page([_workspace(row) for (row,) in found.items], found.more)
 
 
 async def list_all(database: Database) -> list[Workspace]:
@@ -90,10 +161,6 @@ async def set_engine(database: Database, name: str, engine: str | None) -> bool:
         return True
 
 
-def _workspace(row: WorkspaceRow) -> Workspace:
-    return Workspace(row.id, row.organization_id, row.name, row.created_at, row.engine)
-
-
 async def names(database: Database) -> dict[str, str]:
     """The name of every workspace, by id."""
     async with database.reading() as session:
@@ -111,19 +178,36 @@ def check_name(name: str) -> None:
         raise UnusableName("a name holds printable characters only")
 
 
+async def check_open(session: AsyncSession, workspace_id: str) -> None:
+    """Raises WorkspaceArchived. Meant for the transaction that makes something in the workspace."""
+    row = await session.get(WorkspaceRow, workspace_id)
+    if row is not None and row.archived_at is not None:
+        raise _archived(row)
+
+
+def _archived(row: WorkspaceRow) -> WorkspaceArchived:
+    return WorkspaceArchived(f"the workspace {row.name} has been archived, and nothing can be made in it; use another")
+
+
+def _workspace(row: WorkspaceRow) -> Workspace:
+    return Workspace(row.id, row.organization_id, row.name, row.created_at, row.engine, row.archived_at)
+
+
+async def _row(session: AsyncSession, organization_id: str, workspace_id: str) -> WorkspaceRow | None:
+    return await session.scalar(
+        select(WorkspaceRow).where(WorkspaceRow.organization_id == organization_id, WorkspaceRow.id == workspace_id)
+    )
+
+
+async def _check_free(session: AsyncSession, organization_id: str, name: str) -> None:
+    query = select(WorkspaceRow.id).where(WorkspaceRow.organization_id == organization_id, WorkspaceRow.name == name)
+    if await session.scalar(query) is not None:
+        raise NameTaken
+
+
 async def _find(session: AsyncSession, name: str) -> WorkspaceRow | None:
     return (
         await session.scalars(
             select(WorkspaceRow).where(WorkspaceRow.name == name).order_by(WorkspaceRow.created_at).limit(1)
         )
     ).first()
-
-
-async def _organization(session: AsyncSession, now: datetime) -> str:
-    found = await session.scalar(select(OrganizationRow.id).order_by(OrganizationRow.created_at).limit(1))
-    if found is not None:
-        return found
-    row = OrganizationRow(id=new_id("org"), name=DEFAULT_NAME, created_at=now)
-    session.add(row)
-    await session.flush()
-    return row.id

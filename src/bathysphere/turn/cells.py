@@ -25,6 +25,7 @@ from bathysphere.containers.host import (
     ToolAnswer,
     ToolCall,
 )
+from bathysphere.containers.loggable import loggable
 from bathysphere.settings import SandboxLimits
 from bathysphere.turn.code_tools import CodeTools
 from bathysphere.turn.results import OpenContainer, code_error, error_code, result_content
@@ -92,7 +93,7 @@ class Cells:
         except HostError as error:
             return self._failed(cell_id, error)
         except ValueError as error:
-            _log.warning("%s was not run: %s", cell_id, error)
+            _log.warning("%s was not run: %s", cell_id, loggable(error))
             return code_error(cell_id, "invalid_tool_input")
 
     async def go_on(self, cell_id: str, answers: Sequence[ToolAnswer], open_container: OpenContainer) -> CellOutcome:
@@ -117,7 +118,7 @@ class Cells:
         try:
             return await self._until_good(cell_id, await self._answer(cell_id, answers, container), container)
         except (CellGone, SandboxFailed) as error:
-            _log.warning("%s: %s is gone: %s", container.id, cell_id, error)
+            _log.warning("%s: %s is gone: %s", container.id, cell_id, loggable(error))
             return CodeResultBlock(
                 tool_use_id=cell_id,
                 content={

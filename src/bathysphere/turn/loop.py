@@ -18,6 +18,7 @@ from bathysphere.turn.call_input import CallInput
 from bathysphere.turn.cells import WaitingCell
 from bathysphere.turn.checks import Checked
 from bathysphere.turn.fold import OpenBlock
+from bathysphere.turn.observed_tools import observed
 from bathysphere.turn.pairing import MAX_CALLS
 from bathysphere.turn.results import OpenContainer
 from bathysphere.turn.skills import TurnSkill, container_wire
@@ -339,7 +340,9 @@ class Turn:
             if number < MAX_CALLS:
                 assert self._usage.server_tool_use is not None, "there are tools"
                 self._usage.server_tool_use.code_execution_requests += 1
-                outcome = await self._tools.run(call.block, call.given, self._container, sent_back=sent_back)
+                outcome = await observed(
+                    call.block, self._tools.run(call.block, call.given, self._container, sent_back=sent_back)
+                )
             else:
                 outcome = self._tools.refuse(call.block, "too_many_requests")
             for event in self._told(outcome):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bathysphere.containers.container import CommandResult, Container
 from bathysphere.containers.host import HostError, TooManySandboxes, UnknownContainer
+from bathysphere.containers.loggable import loggable
 from bathysphere.containers.quotas import QuotaReached
 from bathysphere.wire.blocks import CodeResultBlock
 
@@ -37,7 +38,7 @@ ERROR_MEANING: Final = {
 def error_code(error: HostError) -> str:
     """The code of a result whose call the host could not carry out."""
     # The documented results have room for a code only; the operator is told the rest.
-    _log.warning("a call could not be carried out: %s", error)
+    _log.warning("a call could not be carried out: %s", loggable(error))
     match error:
         case TooManySandboxes() | QuotaReached():
             return "too_many_requests"

@@ -1,0 +1,1 @@
+"""The Admin API, below ``/v1/organizations``: one file per resource."""
