@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bathysphere.guest import frames
-from bathysphere.host import skills, transfers
+from bathysphere.host import copies, skills, transfers
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import Group
 from bathysphere.host.connection import FrameError, queue_frame, read_frame, write_frame
@@ -124,7 +124,7 @@ class Call:
         alone = {
             "create": lambda: self.fleet.create(request.container, request.engine or None, self.timing),
             "delete": lambda: self.fleet.delete(request.container),
-            "fork": lambda: self.fleet.fork(request.container, request.new_container),
+            "fork": lambda: copies.fork(self.fleet, request.container, request.new_container),
             "execute": self._execute,
             "run_cell": self._run_cell,
             "answer_cell": self._answer_cell,
@@ -258,7 +258,7 @@ class Call:
     async def _hold(self) -> None:
         """Keep the container's disk as it is until the client says that it has copied it, or its time is over."""
         seconds = REST_HOLD_SECONDS if self.request.rest else HOLD_SECONDS
-        async with self.fleet.still(self.request.container, self.request.rest):
+        async with copies.still(self.fleet, self.request.container, self.request.rest):
             await write_frame(self.writer, {"type": "held"})
             copied = asyncio.ensure_future(read_frame(self.reader))
             try:
