@@ -89,3 +89,35 @@ def test_the_data_directory_is_found_in_the_usual_places(monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_DATA_HOME", "relative/is/ignored")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert default_data_directory() == tmp_path / "home" / ".local" / "share" / "bathysphere" / "data"
+
+
+def test_an_admin_key_is_made_listed_and_disabled(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    made = run("create", *data, "--admin", "--name", "operations")
+    assert made.stdout.startswith("sk-bathysphere-admin-")
+    assert authenticated(tmp_path, made.stdout.strip()) is None, "it opens the Admin API, and nothing else"
+    cells = run("list", *data).stdout.splitlines()[1].split()
+    assert cells[1:4] == ["operations", "(Admin", "API)"] and cells[-1] == "active"
+    assert run("disable", *data, cells[0]).exit_code == 0
+    assert run("list", *data).stdout.splitlines()[1].split()[-1] == "disabled"
+    others = run("create", *data, "--admin", "--organization", "Deep Sea")
+    assert "of organisation Deep Sea" in others.stderr
+    assert "leave out --workspace" in run("create", *data, "--admin", "--workspace", "lab").stderr
+    assert "an admin key can be disabled" in run("rotate", *data, cells[0]).stderr
+
+
+def test_a_key_is_closed_for_a_while_and_given_another_secret(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    secret = run("create", *data).stdout.strip()
+    key_id = run("list", *data).stdout.splitlines()[1].split()[0]
+    assert run("deactivate", *data, key_id).exit_code == 0
+    assert authenticated(tmp_path, secret) is None
+    assert run("list", *data).stdout.splitlines()[1].split()[-1] == "inactive"
+    assert run("activate", *data, key_id).exit_code == 0
+    assert authenticated(tmp_path, secret) is not None
+    another = run("rotate", *data, key_id).stdout.strip()
+    assert authenticated(tmp_path, secret) is None and authenticated(tmp_path, another) is not None
+    assert run("disable", *data, key_id).exit_code == 0
+    for change in ("activate", "deactivate", "rotate"):
+        assert "for good" in run(change, *data, key_id).stderr
+        assert "There is no key apikey_unknown" in run(change, *data, "apikey_unknown").stderr

@@ -12,6 +12,8 @@ import pytest
 from bathysphere.containers.host import Command, HostUnavailable, SandboxFailed, TooManySandboxes, UnknownContainer
 from bathysphere.containers.local import LocalHost
 from bathysphere.settings import Settings
+from bathysphere.telemetry import tracing
+from bathysphere.wire.ids import new_request_id
 
 from .conftest import ROOT, Container, MakeHost, groups_left, processes_of, wait_for_end
 from .test_placing import daemon_of, guest_of
@@ -122,9 +124,12 @@ async def test_a_sandbox_is_killed_in_a_call(make_host: MakeHost, tmp_path: Path
 
 
 async def test_calls_that_fail_leave_one_line_in_the_log(make_host: MakeHost, tmp_path: Path) -> None:
+    """It names the server's request that the call was a part of."""
     host = make_host()
     await host.create("one")
-    for _ in range(3):
+    requests = [new_request_id() for _ in range(3)]
+    for request in requests:
+        tracing.enter_request(request)
         running = asyncio.create_task(Container(host, "one").bash("sleep 100"))
         guest = guest_of(daemon_of(tmp_path / "data"))
         while not (await asyncio.to_thread(Path(f"/proc/{guest}/task/{guest}/children").read_text)).split():
@@ -134,7 +139,8 @@ async def test_calls_that_fail_leave_one_line_in_the_log(make_host: MakeHost, tm
             await running
         await Container(host, "one").bash("true")
     lines = (tmp_path / "data" / "host" / "host.log").read_text().splitlines()
-    assert len([line for line in lines if "one: ended" in line]) == 3
+    ended = [line for line in lines if "one: ended" in line]
+    assert [line.rpartition(" ")[2] for line in ended] == [f"[{request}]" for request in requests]
     assert len(lines) < 8, lines
 
 

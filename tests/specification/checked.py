@@ -18,6 +18,9 @@ from tests.specification.stream import StreamCheck
 
 AGAINST: Final = "AGAINST THE SPECIFICATION"
 
+READINESS: Final = "GET /ready"
+"""Not of the API's, and for load balancers: its 503 is no error of the protocol."""
+
 
 class Checked:
     """ASGI middleware around the whole application. It changes nothing."""
@@ -89,6 +92,8 @@ class _Answer:
             yield from self._stream.feed(data)
             if last and not self.gone:
                 yield from self._stream.end()
+        elif self._call == READINESS:
+            return
         elif self._status >= 400:
             self._body += data
             if last and not (self.gone and not self._body) and self._method != "HEAD":

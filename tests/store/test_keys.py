@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bathysphere.store import keys, workspaces
+from bathysphere.store import keys, organizations, workspaces
 from bathysphere.store.database import Database
 from bathysphere.store.keys import Identity
-from bathysphere.store.workspaces import UnusableName, Workspace
+from bathysphere.store.names import UnusableName
+from bathysphere.store.workspaces import Workspace
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -87,3 +88,18 @@ async def test_a_name_must_be_readable(database: Database, workspace: Workspace,
         await keys.create(database, workspace, name)
     with pytest.raises(UnusableName):
         await workspaces.named(database, name)
+
+
+async def test_organisations_have_workspaces_of_the_same_name(database: Database) -> None:
+    ours = await workspaces.named(database, "lab")
+    other = await organizations.named(database, "Deep Sea")
+    assert await organizations.named(database, "Deep Sea") == other
+    theirs = await workspaces.named(database, "lab", other.id)
+    assert theirs.organization_id == other.id and theirs.id != ours.id
+    assert await workspaces.named(database, "lab", other.id) == theirs
+    assert await workspaces.named(database, "lab") == ours, "the oldest organisation's is meant where none is named"
+    _, secret = await keys.create(database, theirs, "laptop")
+    identity = await keys.authenticate(database, secret)
+    assert identity is not None and identity.organization_id == other.id
+    assert await workspaces.set_engine(database, theirs.id, "gvisor")
+    assert [workspaces.engine(database, room.id) for room in (ours, theirs)] == [None, "gvisor"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bathysphere.wire.errors import BY_STATUS, InvalidRequest, NotFound
-from bathysphere.wire.ids import ID_PATTERN, new_id
+from bathysphere.wire.ids import ID_PATTERN, REQUEST_ID_PATTERN, new_id, new_request_id
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,15 @@ def test_an_error_code_stands_in_the_details() -> None:
     assert "details" not in NotFound("why").error()
 
 
-@pytest.mark.parametrize("kind", ["msg", "req", "srvtoolu", "container", "file"])
+@pytest.mark.parametrize("kind", ["msg", "srvtoolu", "container", "file"])
 def test_ids_name_their_kind_and_never_repeat(kind: str) -> None:
     made = {new_id(kind) for _ in range(1000)}
     assert len(made) == 1000
     assert all(one.startswith(f"{kind}_01") and ID_PATTERN.fullmatch(one) for one in made)
+
+
+def test_the_id_of_a_request_is_that_of_a_trace() -> None:
+    """W3C Trace Context: 16 bytes, as 32 lower-case hexadecimal digits."""
+    made = {new_request_id() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(REQUEST_ID_PATTERN.fullmatch(one) and ID_PATTERN.fullmatch(one) for one in made)

@@ -21,6 +21,7 @@ from bathysphere.api.turns import forwarded
 from bathysphere.store import batches
 from bathysphere.store.batches import Batch, Origin
 from bathysphere.store.keys import Identity
+from bathysphere.telemetry import metrics
 from bathysphere.wire.batches import BatchRequest, duplicate
 from bathysphere.wire.errors import InvalidRequest, RateLimited, ServerError, TooLarge
 from bathysphere.wire.requests import MAX_DEPTH
@@ -64,6 +65,7 @@ async def receive_batch(request: Request, caller: Identity, storing: Storage) ->
             await batches.abandon(storing.database, batch_id)
         match error:
             case batches.TooManyWaiting():
+                metrics.DENIALS.labels("waiting_batch_requests").inc()
                 raise RateLimited(
                     f"The workspace's batches would hold more than {settings.waiting_requests} requests. "
                     "Wait until some of them have ended, or cancel them.",

@@ -75,7 +75,7 @@ class BatchWorkers:
             return
         self._journal = Journal(self._serving.database, self._id)
         self._claiming = asyncio.create_task(self._always(self._claim))
-        self._keeping = asyncio.create_task(self._always(self._keep_lease))
+        self._keeping = asyncio.create_task(self._always(self._keep_lease, until_told=False))
         self._running = [asyncio.create_task(self._always(self._run_next)) for _ in range(self._settings.workers)]
 
     async def drain(self) -> None:
@@ -105,9 +105,12 @@ class BatchWorkers:
         except DatabaseFull as error:
             _log.warning("requests of batches stay claimed for %g s: %s", self._settings.lease_seconds, error)
 
-    async def _always(self, step: Callable[[], Awaitable[None]]) -> None:
-        """One step after the other; what fails is told and tried again."""
-        while not self._stopping:
+    async def _always(self, step: Callable[[], Awaitable[None]], *, until_told: bool = True) -> None:
+        """One step after the other; what fails is told and tried again.
+
+        ``until_told`` to begin no more; else for as long as anything runs.
+        """
+        while not (until_told and self._stopping):
             try:
                 await step()
             except Exception:

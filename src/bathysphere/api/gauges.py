@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 KEPT_SECONDS: Final = 5.0
 """However often the metrics are read, nobody is asked more often than that."""
 
-ANSWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 8.0
 """Within which they are asked; what comes later is told the next time."""
 
 
@@ -79,7 +79,7 @@ class Gauges:
             metrics.BATCH_REQUESTS.labels(state).set(count)
 
     async def _disk(self) -> None:
-        usage = await asyncio.to_thread(shutil.disk_usage, self._serving.data)
+        usage = await asyncio.to_thread(shutil.disk_usage, self._serving.store)
         reserve = self._serving.settings.limits.reserve_bytes
         for kind, count in (("total", usage.total), ("used", usage.used), ("free", usage.free), ("reserve", reserve)):
             metrics.DISK_BYTES.labels(kind).set(count)

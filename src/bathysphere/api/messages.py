@@ -20,6 +20,7 @@ from bathysphere.api.shared_turn import SharedTurn
 from bathysphere.api.sse import HEADERS, MEDIA_TYPE, EventStream
 from bathysphere.api.turns import TurnWork, forwarded
 from bathysphere.models.base import HOP_HEADER
+from bathysphere.telemetry import tracing
 from bathysphere.turn.fold import fold
 from bathysphere.wire.errors import InvalidRequest, RateLimited
 from bathysphere.wire.events import StreamEvent
@@ -74,6 +75,8 @@ async def create_message(request: Request, body: MessagesRequest, serving: Servi
         if work.container_id is not None:
             serving.retries.give_way(this.owner, work.container_id)
         turn = serving.retries.begin(this, work, streamed=bool(body.stream))
+    else:
+        tracing.current().set(answered_by=turn.request_id)
     try:
         return await _answer_shared(request, serving, turn)
     except Exception:

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 KEPT_SECONDS: Final = 1.0
 """How long an answer is given again: however often it is asked, the checks cost the same."""
 
-CHECK_SECONDS: Final = 3.0
+CHECK_SECONDS: Final = 5.0
 """Within which each check must be done; it holds none that is not."""
 
 _HELD: Final = "ok"
@@ -32,10 +32,14 @@ _HELD: Final = "ok"
 class Readiness:
     """The checks of one server."""
 
-    def __init__(self, settings: Settings, data: Path, database: Database, host: Host, draining: Draining) -> None:
-        """``data`` is the directory whose disk is looked at."""
+    def __init__(self, settings: Settings, store: Path, database: Database, host: Host, draining: Draining) -> None:
+        """``store`` is the server's part of the data directory, whose disk is looked at.
+
+        Not the whole of it: when root started the server, what lies above can be a place without room, made up so that
+        the server reaches its part.
+        """
         self._settings = settings
-        self._data = data
+        self._store = store
         self._database = database
         self._host = host
         self._draining = draining
@@ -102,7 +106,7 @@ class Readiness:
         return _HELD if status.image_present else "the container image is not there"
 
     async def _with_room(self) -> str:
-        usage = await asyncio.to_thread(shutil.disk_usage, self._data)
+        usage = await asyncio.to_thread(shutil.disk_usage, self._store)
         enough = usage.free >= self._settings.limits.reserve_bytes
         return _HELD if enough else "less is free than limits.reserve_bytes"
 

@@ -116,11 +116,11 @@ async def open_services(
         stack.push_async_callback(retries.close)
         limits = RateLimits(settings.rate_limits)
         draining = Draining()
-        readiness = Readiness(settings, data, database, host, draining)
+        readiness = Readiness(settings, store, database, host, draining)
         stack.push_async_callback(readiness.close)
         services = Services(
             settings, database, blobs, host, models, containers, retries, limits,
-            data=data, draining=draining, readiness=readiness, tracing=tracing, own_skills=own_skills,
+            store=store, draining=draining, readiness=readiness, tracing=tracing, own_skills=own_skills,
             operators_skills=operators_skills,
         )  # fmt: skip
         stack.push_async_callback(services.draining.close)
@@ -241,9 +241,11 @@ def serve(
             config = uvicorn.Config(
                 create_app(services),
                 access_log=False,
+                log_config=None,  # it logs as all the rest
                 log_level="warning",
                 timeout_graceful_shutdown=math.ceil(settings.server.drain_seconds) + _PARTING_SECONDS,
                 server_header=False,
+                lifespan="off",  # what is opened and closed is open_services' to say
                 proxy_headers=False,  # whom to believe is ours to say (public_url)
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )

@@ -50,8 +50,8 @@ class Services(Storage):
     retries: Retries
     rate_limits: RateLimits
     readiness: Readiness = field(kw_only=True)
-    data: Path = field(kw_only=True)
-    """The data directory."""
+    store: Path = field(kw_only=True)
+    """The server's part of the data directory."""
     tracing: Tracing | None = field(default=None, kw_only=True)
     """None when nobody has said where traces should go."""
     own_skills: Loaded = field(default_factory=Loaded, kw_only=True)

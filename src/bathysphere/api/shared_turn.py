@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from bathysphere.api.replay_buffer import ReplayBuffer
 from bathysphere.api.sse import record
+from bathysphere.telemetry import tracing
 from bathysphere.turn.fold import fold_events
 from bathysphere.wire.errors import Conflict, Overloaded
 from bathysphere.wire.events import StreamEvent, event_wire, names_container
@@ -84,6 +85,8 @@ class SharedTurn:
         lasts: bool = False,
     ) -> None:
         self.work = work
+        self.request_id = tracing.request_id()
+        """Of the request that began it."""
         self.streamed = streamed
         self.answer: bytes | None = None
         """The whole answer, of a turn that came to its end and is not too large to be kept."""

@@ -93,8 +93,9 @@ class TurnWork:
         # What is remembered of the turn must not keep its request, which may be large.
         self._given = None
         metering = MeteredTurn(self._actor, body.model, self._batch_id, self._serving.containers.records)
+        quotas = self._serving.containers.quotas
         with self._rate_limits.turn(self._actor) as slot:
-            self._serving.containers.quotas.admit(self._actor, can_run_code=self.can_run_code)
+            quotas.admit(self._actor, can_run_code=self.can_run_code)
             with metering.metered():
                 named = await named_skills(self._serving.database, self._actor.workspace_id, body, headers)
                 opened = self._opened = await _Opened.prepare(self._serving, self._actor, body, checked, named)
@@ -104,10 +105,13 @@ class TurnWork:
                     slot.use(opened.container_id)
                     self.ran_code = True
                     await self._serving.containers.settle_quotas(self._actor)
-                    # Before a container is made that nothing could run in.
-                    self._serving.containers.quotas.check_execution(self._actor, opened.container_id or "")
-                    metering.container = await opened.open()
-                    return metering.container
+                    if self._batch_id is None:
+                        # Before a container is made that nothing could run in.
+                        quotas.check_execution(self._actor, opened.container_id or "")
+                    container = metering.container = await opened.open()
+                    if self._batch_id is not None:
+                        await quotas.room_at_work(self._actor, container.id)
+                    return container
 
                 span.set(container_id=opened.container_id)
                 turn = Turn(

@@ -36,7 +36,7 @@ def containers() -> None:
 @containers.command("list")
 @data_directory.option
 @configuration.option
-@click.option("--workspace", help="Only this one's.")
+@click.option("--workspace", help="Only this one's: its name, or its id.")
 @click.option("--deleted", is_flag=True, help="Also those whose disk is gone, for as long as their record is kept.")
 @_json
 def list_containers(
@@ -48,7 +48,7 @@ def list_containers(
         names = await workspaces.names(database)
         chosen = None
         if workspace is not None:
-            chosen = next((known for known, name in names.items() if name == workspace), None)
+            chosen = next((known for known, name in names.items() if workspace in (known, name)), None)
             if chosen is None:
                 raise click.ClickException(f"There is no workspace {workspace}.")
         found: list[rows.Container] = []

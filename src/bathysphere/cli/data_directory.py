@@ -13,7 +13,7 @@ from bathysphere.cli.program import code
 from bathysphere.host.privileges import acting_as_owner_of
 from bathysphere.settings import default_data_directory, store_directory
 from bathysphere.store.database import DATABASE_FILE, Database, DatabaseError
-from bathysphere.store.workspaces import UnusableName
+from bathysphere.store.names import UnusableName
 
 T = TypeVar("T")
 

@@ -19,6 +19,7 @@ from bathysphere.store import keys as store
 from bathysphere.store.admin_keys import AdminKey
 from bathysphere.store.database import Database
 from bathysphere.store.keys import ApiKey, KeyArchived, Status
+from bathysphere.store.organizations import Organization
 
 T = TypeVar("T")
 
@@ -35,22 +36,27 @@ def keys() -> None:
 @keys.command()
 @data_directory.option
 @click.option("--workspace", help="Made if there is none.  [default: default]")
+@click.option("--organization", help="Whose key or workspace; made if there is none.  [default: the first one]")
 @click.option("--name", default="key", show_default=True, help="To tell it from others later.")
 @click.option(
     "--admin", is_flag=True, help="A key of the Admin API, for the whole organisation. It opens nothing else."
 )
-def create(data: Path | None, workspace: str | None, name: str, admin: bool) -> None:
+def create(data: Path | None, workspace: str | None, organization: str | None, name: str, admin: bool) -> None:
     """Make a key and print its secret, alone, on standard output. It cannot be shown again."""
     if admin and workspace is not None:
         raise click.UsageError("An admin key belongs to the organisation: leave out --workspace.")
 
+    async def owner(database: Database) -> Organization:
+        found = organizations.first(database) if organization is None else organizations.named(database, organization)
+        return await found
+
     async def for_workspace(database: Database) -> tuple[str, str]:
-        room = await workspaces.named(database, workspace or workspaces.DEFAULT_NAME)
+        room = await workspaces.named(database, workspace or workspaces.DEFAULT_NAME, (await owner(database)).id)
         key, secret = await store.create(database, room, name)
         return f"Key {key.id} ({key.name}) of workspace {key.workspace_name}.", secret
 
     async def for_organization(database: Database) -> tuple[str, str]:
-        key, secret = await admin_keys.create(database, await organizations.first(database), name)
+        key, secret = await admin_keys.create(database, await owner(database), name)
         return f"Admin key {key.id} ({key.name}) of organisation {key.organization_name}.", secret
 
     said, secret = data_directory.run(data, for_organization if admin else for_workspace, make=True)

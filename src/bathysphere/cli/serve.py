@@ -67,7 +67,8 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
         if os.geteuid() == 0:
             daemon = Configuration.of(data, settings, image.root, definition.environment)
             try:
-                sys.exit(divide(daemon, _own_part(data, settings.host.server_uid), lambda keeper: served(keeper.spawn)))
+                parts = _own_part(data, settings.host.server_uid)
+                sys.exit(divide(daemon, parts, bound, lambda keeper: served(keeper.spawn)))
             except OSError as error:
                 raise click.ClickException(f"The server cannot give up root's privileges: {error}") from error
         served(spawn)

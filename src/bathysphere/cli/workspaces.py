@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bathysphere.cli import data_directory
 from bathysphere.settings import EngineName
+from bathysphere.store import organizations
 from bathysphere.store import workspaces as store
 from bathysphere.store.database import Database
 
@@ -31,16 +32,25 @@ def workspaces() -> None:
 @data_directory.option
 def list_workspaces(data: Path | None) -> None:
     """Show every workspace, and which engine its new containers get."""
-    found = data_directory.run(data, store.list_all)
+
+    async def work(database: Database) -> tuple[list[store.Workspace], dict[str, str]]:
+        owners = await organizations.list_all(database)
+        return await store.list_all(database), {one.id: one.name for one in owners}
+
+    found, owners = data_directory.run(data, work)
     if not found:
         click.echo("There are no workspaces yet; `bathysphere keys create` makes one.", err=True)
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("ID", "NAME", "ENGINE"):
+    for heading in ("ID", "NAME", "ENGINE", "ORGANISATION", "STATE"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "ID")
     for workspace in found:
+        engine = workspace.engine or _HOSTS_CHOICE
+        state = "archived" if workspace.archived_at else "open"
         # Text, not str: names are not markup.
-        table.add_row(*map(Text, (workspace.id, workspace.name, workspace.engine or _HOSTS_CHOICE)))
+        table.add_row(
+            *map(Text, (workspace.id, workspace.name, engine, owners.get(workspace.organization_id, "-"), state))
+        )
     # A pipe has no width to fit into, and folding what a script reads would break its lines.
     Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
@@ -52,7 +62,8 @@ def list_workspaces(data: Path | None) -> None:
 def engine(data: Path | None, name: str, choice: str) -> None:
     """Choose what keeps a workspace's new containers: bubblewrap, gvisor, or default (the host's setting).
 
-    Containers that exist keep the engine that they have.
+    WORKSPACE is a name, or an id where another organisation has one of that name. Containers that exist keep the engine
+    that they have.
     """
 
     async def work(database: Database) -> bool:

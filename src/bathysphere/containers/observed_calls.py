@@ -22,8 +22,8 @@ class ObservedCall:
     def __init__(self, operation: str, container_id: str | None) -> None:
         self._operation = operation
         self._began = time.perf_counter()
-        self._began_ns = time.time_ns()
         self._span = tracing.start(f"host {operation}", container_id=container_id, operation=operation)
+        self._began_ns = time.time_ns()
         self.timing: dict[str, Any] = {}
         """What the daemon's last frame says of its time (``host.timing``)."""
         self.finished: Finished | None = None

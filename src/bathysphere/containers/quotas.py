@@ -6,6 +6,7 @@ runs at the same time may go a little beyond a quota; nothing new begins.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ WARN_AT: Final = 0.8
 """The part of a quota from which on answers carry a warning."""
 
 _UNSET: Final = "-"
+_LOOK_SECONDS: Final = 0.1
 
 Monthly = Literal["requests", "execution_hours", "dollars"]
 _WORDS: Final = {
@@ -165,20 +167,32 @@ class Quotas:
 
     def check_execution(self, actor: Actor, container_id: str) -> None:
         """Raises QuotaReached when nothing more may be executed in this container just now."""
-        for row in self._rows(actor):
-            at_work = self._at_work.get(row.subject_id, Counter())
-            most = row.concurrent_containers
-            if most is not None and container_id not in at_work and len(at_work) >= most:
-                raise QuotaReached(
-                    f"{most} containers of this {_kind(row.subject_id)} ({row.subject_id}) are at work, as many as "
-                    "its quota allows at the same time. Try again when one of them has finished.",
-                    row.subject_id,
-                    "concurrent_containers",
-                )
+        full = self._full(actor, container_id)
+        if full is not None:
+            raise QuotaReached(
+                f"{full.concurrent_containers} containers of this {_kind(full.subject_id)} ({full.subject_id}) are at "
+                "work, as many as its quota allows at the same time. Try again when one of them has finished.",
+                full.subject_id,
+                "concurrent_containers",
+            )
         if not actor.free_of_charge:
             for standing in self.standings(actor):
                 if standing.reached and standing.quota != "requests":
                     raise _reached(standing)
+
+    async def room_at_work(self, actor: Actor, container_id: str) -> None:
+        """Wait until so few containers are at work that this one may be too: for what has time, as batches have."""
+        while self._full(actor, container_id) is not None:  # noqa: ASYNC110 - other processes raise quotas too
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _full(self, actor: Actor, container_id: str) -> Any | None:
+        """The row of the quota that has no room for another container at work."""
+        for row in self._rows(actor):
+            at_work = self._at_work.get(row.subject_id, Counter())
+            most = row.concurrent_containers
+            if most is not None and container_id not in at_work and len(at_work) >= most:
+                return row
+        return None
 
     @contextmanager
     def at_work(self, actor: Actor, container_id: str) -> Iterator[None]:

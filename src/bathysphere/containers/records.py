@@ -12,6 +12,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -87,7 +88,8 @@ class Records:
         """Keep entries, which are written together. Never waits and never fails."""
         self._waiting.append(entries)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._write_soon())
+            # Of many requests, so not a part of this one.
+            self._writer = asyncio.get_running_loop().create_task(self._write_soon(), context=Context())
 
     @contextmanager
     def running(self, so_far: Callable[[], Execution]) -> Iterator[None]:
@@ -95,7 +97,7 @@ class Records:
         name = object()
         self._running[name] = so_far
         if self._checkpoints is None or self._checkpoints.done():
-            self._checkpoints = asyncio.get_running_loop().create_task(self._book_what_runs())
+            self._checkpoints = asyncio.get_running_loop().create_task(self._book_what_runs(), context=Context())
         try:
             yield
         finally:

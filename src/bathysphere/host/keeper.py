@@ -40,10 +40,13 @@ class Keeper:
             raise HostUnavailable(answer.decode(errors="replace") or "The host daemon's keeper is gone.")
 
 
-def divide(configuration: Configuration, paths: list[Path], serve: Callable[[Keeper], None]) -> int:
+def divide(
+    configuration: Configuration, paths: list[Path], listener: socket.socket, serve: Callable[[Keeper], None]
+) -> int:
     """Run ``serve`` in a process that gave up every privilege, and keep the daemon for it; its exit status.
 
-    ``paths`` are what the server must be able to reach: its code, its part of the data directory. To be called by
+    ``paths`` are what the server must be able to reach: its code, its part of the data directory. ``listener`` is the
+    server's alone from then on: what the keeper held open too would take clients that nobody answers. To be called by
     root, before there are threads. Raises OSError when the privileges cannot be given up.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -66,6 +69,7 @@ def divide(configuration: Configuration, paths: list[Path], serve: Callable[[Kee
         serve(Keeper(theirs))
         return 0
     theirs.close()
+    listener.close()
     return _keep(configuration, ours, server)
 
 

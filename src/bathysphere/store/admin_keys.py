@@ -10,10 +10,10 @@ from sqlalchemy import bindparam, select
 
 from bathysphere.store.database import Database
 from bathysphere.store.key_secrets import hashed, new_secret, note_use
+from bathysphere.store.names import check_name
 from bathysphere.store.organizations import Organization
 from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import AdminKeyRow, OrganizationRow
-from bathysphere.store.workspaces import check_name
 from bathysphere.wire.ids import new_id
 
 PREFIX: Final = "sk-bathysphere-admin-"

@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bathysphere.store import paging
 from bathysphere.store.database import Database
 from bathysphere.store.key_secrets import hashed, new_secret, note_use
+from bathysphere.store.names import check_name
 from bathysphere.store.paging import Page, Window
 from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import ApiKeyRow, WorkspaceRow
-from bathysphere.store.workspaces import Workspace, check_name, check_open
+from bathysphere.store.workspaces import Workspace, check_open
 from bathysphere.wire.ids import new_id
 
 PREFIX: Final = "sk-bathysphere-"

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store.database import Database
+from bathysphere.store.names import check_name
 from bathysphere.store.schema import OrganizationRow
 from bathysphere.wire.ids import new_id
 
@@ -26,12 +27,24 @@ class Organization:
 
 
 async def first(database: Database) -> Organization:
-    """The organisation that workspaces made by the operator belong to; made when there is none."""
+    """The oldest one, which is meant where none is named; made when there is none."""
     async with database.reading() as session:
         row = await _first(session)
     if row is None:
         async with database.writing() as session:
             row = await first_row(session, datetime.now(UTC))
+    return _organization(row)
+
+
+async def named(database: Database, name: str) -> Organization:
+    """The organisation of this name, made when there is none. Raises UnusableName."""
+    check_name(name)
+    async with database.writing() as session:
+        query = select(OrganizationRow).where(OrganizationRow.name == name).order_by(OrganizationRow.created_at)
+        row = (await session.scalars(query.limit(1))).first()
+        if row is None:
+            row = OrganizationRow(id=new_id("org"), name=name, created_at=datetime.now(UTC))
+            session.add(row)
     return _organization(row)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store.database import Database
 from bathysphere.store.schema import FileRow, QuotaRow, SkillRow, SkillVersionRow, WorkspaceRow
+from bathysphere.telemetry import metrics
 
 
 class StorageQuotaExceeded(Exception):
@@ -26,6 +27,7 @@ class Room:
     def check(self, size_bytes: int) -> None:
         """Raises StorageQuotaExceeded when it does not fit."""
         if size_bytes > self.left:
+            metrics.DENIALS.labels("storage").inc()
             raise StorageQuotaExceeded(
                 f"The {self.whose}'s files and skills may take {self.most} bytes, and this no longer fits. Delete what "
                 "is not needed."

@@ -13,21 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bathysphere.store import organizations, paging
 from bathysphere.store.database import Database
+from bathysphere.store.names import UnusableName, check_name
 from bathysphere.store.paging import Page, Window
 from bathysphere.store.prepared import Prepared
-from bathysphere.store.schema import WorkspaceRow
+from bathysphere.store.schema import OrganizationRow, WorkspaceRow
 from bathysphere.wire.ids import new_id
 
 DEFAULT_NAME: Final = "default"
-_NAME_CHARACTERS: Final = 200
 _ENGINE: Final = Prepared(select(WorkspaceRow.engine).where(WorkspaceRow.id == bindparam("workspace_id")))
 _ORGANIZATION: Final = Prepared(
     select(WorkspaceRow.organization_id).where(WorkspaceRow.id == bindparam("workspace_id"))
 )
-
-
-class UnusableName(ValueError):
-    """A name that is empty, too long or not printable; the message says which."""
 
 
 class NameTaken(Exception):
@@ -52,23 +48,26 @@ class Workspace:
 
 
 async def default(database: Database) -> Workspace:
-    """The workspace named ``default`` of the one organisation; both are made on first use."""
+    """The workspace named ``default`` of the oldest organisation; both are made on first use."""
     return await named(database, DEFAULT_NAME)
 
 
-async def named(database: Database, name: str) -> Workspace:
-    """The workspace of this name, made when there is none. Raises UnusableName and WorkspaceArchived."""
+async def named(database: Database, name: str, organization_id: str | None = None) -> Workspace:
+    """The workspace of this name, made when there is none; of the oldest organisation, unless another one is given.
+
+    Raises UnusableName and WorkspaceArchived.
+    """
     check_name(name)
     async with database.reading() as session:
-        row = await _find(session, name)
+        row = await _find(session, name, organization_id)
     if row is None:
         async with database.writing() as session:
             # Another process may have made it since we looked; now nobody else can.
-            row = await _find(session, name)
+            row = await _find(session, name, organization_id)
             if row is None:
                 now = datetime.now(UTC)
-                organization = await organizations.first_row(session, now)
-                row = WorkspaceRow(id=new_id("wrkspc"), organization_id=organization.id, name=name, created_at=now)
+                owner = organization_id or (await organizations.first_row(session, now)).id
+                row = WorkspaceRow(id=new_id("wrkspc"), organization_id=owner, name=name, created_at=now)
                 session.add(row)
     if row.archived_at is not None:
         raise _archived(row)
@@ -151,10 +150,13 @@ def organization_of(connection: sqlite3.Connection, workspace_id: str) -> str | 
     return None if found is None else found.organization_id
 
 
-async def set_engine(database: Database, name: str, engine: str | None) -> bool:
-    """Choose the engine of a workspace's new containers; those that exist keep theirs. False when there is none."""
+async def set_engine(database: Database, workspace: str, engine: str | None) -> bool:
+    """Choose the engine of a workspace's new containers; those that exist keep theirs. False when there is none.
+
+    ``workspace`` is its id, or the name of one of the oldest organisation.
+    """
     async with database.writing() as session:
-        row = await _find(session, name)
+        row = await session.get(WorkspaceRow, workspace) or await _find(session, workspace)
         if row is None:
             return False
         row.engine = engine
@@ -166,16 +168,6 @@ async def names(database: Database) -> dict[str, str]:
     async with database.reading() as session:
         found = await session.execute(select(WorkspaceRow.id, WorkspaceRow.name).order_by(WorkspaceRow.created_at))
         return {workspace_id: name for workspace_id, name in found}  # noqa: C416 - rows are not plain pairs to the types
-
-
-def check_name(name: str) -> None:
-    """Raises UnusableName for what cannot name a workspace or a key."""
-    if not name.strip():
-        raise UnusableName("a name cannot be empty")
-    if len(name) > _NAME_CHARACTERS:
-        raise UnusableName(f"a name has at most {_NAME_CHARACTERS} characters, this one has {len(name)}")
-    if not name.isprintable():
-        raise UnusableName("a name holds printable characters only")
 
 
 async def check_open(session: AsyncSession, workspace_id: str) -> None:
@@ -205,9 +197,11 @@ async def _check_free(session: AsyncSession, organization_id: str, name: str) ->
         raise NameTaken
 
 
-async def _find(session: AsyncSession, name: str) -> WorkspaceRow | None:
-    return (
-        await session.scalars(
-            select(WorkspaceRow).where(WorkspaceRow.name == name).order_by(WorkspaceRow.created_at).limit(1)
+async def _find(session: AsyncSession, name: str, organization_id: str | None = None) -> WorkspaceRow | None:
+    oldest = select(OrganizationRow.id).order_by(OrganizationRow.created_at).limit(1).scalar_subquery()
+    return await session.scalar(
+        select(WorkspaceRow).where(
+            WorkspaceRow.organization_id == (oldest if organization_id is None else organization_id),
+            WorkspaceRow.name == name,
         )
-    ).first()
+    )

@@ -45,7 +45,10 @@ def set_up(settings: LogSettings, request_id: Callable[[], str], handler: loggin
         return True
 
     handler.addFilter(note_request)
-    logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    # Below warnings, libraries tell what they send and store.
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    logging.getLogger("bathysphere").setLevel(level)
     logging.getLogger(REQUESTS).setLevel(logging.INFO if settings.requests else logging.CRITICAL)
 
 

@@ -14,7 +14,8 @@ from bathysphere.api.services import Storing
 from bathysphere.store import keys as store
 from bathysphere.store import workspaces
 from bathysphere.store.keys import ApiKey, KeyArchived
-from bathysphere.store.workspaces import UnusableName, WorkspaceArchived
+from bathysphere.store.names import UnusableName
+from bathysphere.store.workspaces import WorkspaceArchived
 from bathysphere.wire.admin import (
     ApiKeyChange,
     ApiKeyCreation,

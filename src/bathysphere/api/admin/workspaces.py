@@ -16,7 +16,8 @@ from bathysphere.api.services import Storage, Storing
 from bathysphere.store import archiving
 from bathysphere.store import workspaces as store
 from bathysphere.store.admin_keys import Administrator
-from bathysphere.store.workspaces import NameTaken, UnusableName, Workspace, WorkspaceArchived
+from bathysphere.store.names import UnusableName
+from bathysphere.store.workspaces import NameTaken, Workspace, WorkspaceArchived
 from bathysphere.wire.admin import LIST_IDS, Page, WorkspaceChange, WorkspaceInfo, WorkspaceName
 from bathysphere.wire.errors import Conflict, InvalidRequest, NotFound
 
