@@ -35,7 +35,10 @@ def run(
     bound: socket.socket,
     spawn: Callable[[Configuration], None],
 ) -> None:
-    """Serve until Ctrl-C; ``spawn`` starts the daemon, ``named``: ``data`` has to be named to other commands. Raises ClickException when a part cannot be had."""
+    """Serve until Ctrl-C; ``spawn`` starts the daemon. Raises ClickException when a part cannot be had.
+
+    ``named``: ``data`` has to be named to other commands, because it is not where they look by themselves.
+    """
     logs.set_up(settings.logs, tracing.request_id)
     console = Console(highlight=False, soft_wrap=True)
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
