@@ -86,10 +86,12 @@ def fill(path: Path) -> dict[str, list[dict[str, Any]]]:
             references = {row[3]: row[2] for row in connection.execute(f"PRAGMA foreign_key_list({table})")}
             put[table] = []
             for number, given in enumerate(ROWS.get(table, [{}])):
-                row = {}
-                for _place, name, kind, _required, _default, _key in columns:
+                row: dict[str, Any] = {}
+                for _place, name, kind, required, _default, _key in columns:
                     if name in given:
                         row[name] = given[name]
+                    elif table in ROWS and number == 0 and not required:
+                        row[name] = None  # what a later revision adds means nothing for what was there before
                     elif name in references:
                         row[name] = put[references[name]][0]["id"]
                     elif kind in {"BIGINT", "INTEGER"}:

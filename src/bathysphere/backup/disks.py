@@ -37,6 +37,7 @@ class DiskCopies:
         self._folder = folder
         self._sums = sums
         self._host = RunningHost(data)
+        self._alone = asyncio.Lock()
 
     async def close(self) -> None:
         """Let go of the daemon."""
@@ -49,7 +50,7 @@ class DiskCopies:
         copy is taken then: their container's files matter more.
         """
         rest = False
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline: float | None = None
         while True:
             try:
                 async with self._host.held(container_id, rest=rest):
@@ -66,9 +67,11 @@ class DiskCopies:
                 rest = True
             except HostUnavailable:
                 self._forget(container_id)
-                with self._no_daemon() as alone:
-                    if alone:
-                        return await asyncio.to_thread(self._pack, container_id, False, True)
+                async with self._alone:
+                    with self._no_daemon() as alone:
+                        if alone:
+                            return await asyncio.to_thread(self._pack, container_id, False, True)
+                deadline = deadline or time.monotonic() + PATIENCE_SECONDS
                 if time.monotonic() > deadline:
                     raise BackupError("The host daemon neither answers nor ends; see its log, host/host.log.") from None
                 await asyncio.sleep(0.2)
@@ -97,9 +100,8 @@ class DiskCopies:
     def _forget(self, container_id: str) -> None:
         for kind in ("disk", "tar"):
             path = f"disks/{container_id}.{kind}"
-            self._sums.digests.pop(path, None)
             with contextlib.suppress(FileNotFoundError):
-                self._sums.bytes -= (self._folder / path).stat().st_size
+                self._sums.forget(path, (self._folder / path).stat().st_size)
                 (self._folder / path).unlink()
 
     def _pack(self, container_id: str, rested: bool, alone: bool = False) -> BackedUpContainer | None:

@@ -39,6 +39,9 @@ Say = Callable[[str, int, int], None]
 """What is being copied, how many of it are, and how many there are."""
 
 _PARTIAL: Final = ".partial-"
+_AT_ONCE: Final = 4
+"""Disks that are copied beside each other: each waits for the call that runs in its container."""
+
 _TIMES: Final = 3
 """So often the operator's skills are read anew when they change meanwhile."""
 
@@ -167,8 +170,7 @@ def _copy_blobs(
         path = f"blobs/{blob.path}"
         if previous is not None and path in known and _linked(previous / path, folder / path):
             # What has this key has had these bytes ever since.
-            sums.digests[path] = known[path]
-            sums.bytes += (folder / path).stat().st_size
+            sums.add(path, known[path], (folder / path).stat().st_size)
         elif not _copy_blob(blobs, blob, folder, path, sums):
             gone.append(blob.key)
         say("files", number + 1, len(wanted))
@@ -210,19 +212,28 @@ async def _copy_disks(
     data: Path, folder: Path, ids: list[str], sums: Sums, say: Say
 ) -> tuple[list[BackedUpContainer], list[str]]:
     """Copies of the containers' disks; and the containers that have none any more."""
-    copied, gone = [], []
+    copied: dict[str, BackedUpContainer | None] = {}
     copies = DiskCopies(data, folder, sums)
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def copy(container_id: str) -> None:
+        async with room:
+            copied[container_id] = await copies.copy(container_id)
+        say("containers", len(copied), len(ids))
+
+    failures: tuple[BaseException, ...] = ()
     try:
-        for number, container_id in enumerate(ids):
-            found = await copies.copy(container_id)
-            if found is None:
-                gone.append(container_id)
-            else:
-                copied.append(found)
-            say("containers", number + 1, len(ids))
+        async with asyncio.TaskGroup() as tasks:
+            for container_id in ids:
+                tasks.create_task(copy(container_id))
+    except* (BackupError, OSError) as failed:
+        failures = failed.exceptions
     finally:
         await copies.close()
-    return copied, gone
+    if failures:
+        raise failures[0]  # the others were cancelled for it
+    found = [copied[container_id] for container_id in ids]
+    return [disk for disk in found if disk is not None], [name for name in ids if copied[name] is None]
 
 
 def _copy_skills(skills: Path, folder: Path, sums: Sums) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,19 @@ class Sums:
 
     digests: dict[str, str] = field(default_factory=dict)
     bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, path: str, digest: str, size: int) -> None:
+        """Count a piece; from any thread."""
+        with self._lock:
+            self.digests[path] = digest
+            self.bytes += size
+
+    def forget(self, path: str, size: int) -> None:
+        """Count it no more, if it was."""
+        with self._lock:
+            if self.digests.pop(path, None) is not None:
+                self.bytes -= size
 
     def write(self, folder: Path) -> str:
         """Write them down; the SHA-256 of the list itself."""
@@ -84,18 +98,18 @@ class Piece:
         if kind is not None:
             self._place.unlink(missing_ok=True)
             return
-        self._sums.digests[self._path] = self._digest.hexdigest()
-        self._sums.bytes += self.size
+        self._sums.add(self._path, self._digest.hexdigest(), self.size)
 
 
 def add(folder: Path, path: str, sums: Sums) -> None:
     """Count a file that is in the backup already."""
     digest = hashlib.sha256()
+    size = 0
     with (folder / path).open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
-            sums.bytes += len(chunk)
-    sums.digests[path] = digest.hexdigest()
+            size += len(chunk)
+    sums.add(path, digest.hexdigest(), size)
 
 
 class Checked:
