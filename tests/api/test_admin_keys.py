@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anthropic
 import pytest
 
+from bathysphere.settings import Settings
 from bathysphere.store import admin_keys, files
 from bathysphere.store import containers as container_rows
 from bathysphere.store.database import Database
 from bathysphere.store.schema import MessageBatchRow
 from tests.api.administration import ROOT, Administration, administration, in_database
 from tests.api.conftest import Server
+from tests.api.files_server import application
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +247,10 @@ def test_text_that_is_none_is_refused(admin: Administration, path: str) -> None:
     body = b'{"name": "\\ud800", "workspace_id": "\\ud800"}'
     status, _ = admin.refusal("POST", path, content=body, headers={"content-type": "application/json"})
     assert status in (400, 404)
+
+
+def test_the_page_names_every_route(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "admin.md").read_text()
+    for path in application(tmp_path, Settings()).openapi()["paths"]:
+        if path.startswith(ROOT):
+            assert re.sub(r"\{\w+\}", "ID", path.removeprefix(ROOT)) in page

@@ -81,6 +81,27 @@ def test_what_has_been_used_is_beside_it(server: Server, admin: Administration) 
     assert admin.get(key_path)["used"]["requests"] == 5 and admin.get(key_path)["subject_type"] == "api_key"
 
 
+def test_the_list_is_paged_through(server: Server) -> None:
+    mine = administration(server)
+    rooms = [mine.workspace(f"room {number}") for number in range(3)]
+    key = mine.api_key(rooms[0])["id"]
+    subjects = [mine.organization_id, *rooms, key]
+    for subject in reversed(subjects):
+        mine.post(f"/quotas/{subject}", {"requests": 1})
+    found: list[str] = []
+    more = True
+    after: dict[str, str] = {}
+    while more:
+        page = mine.get("/quotas", limit=2, **after)
+        found += [quota["subject_id"] for quota in page["data"]]
+        more, after = page["has_more"], {"after_id": page["last_id"]}
+    assert found == subjects
+    assert mine.refusal("GET", "/quotas?after_id=wrkspc_unknown") == (
+        400,
+        "after_id: Quota `wrkspc_unknown` not found.",
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

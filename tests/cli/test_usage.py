@@ -105,23 +105,23 @@ def test_a_month_by_day_is_a_table_and_a_chart_of_80_columns(data: Path) -> None
     table, chart, free = shown.stdout.split("\n\n", 1)[0], shown.stdout.split("\n\n")[2], shown.stdout.splitlines()[-1]
     assert table.splitlines() == [
         "DAY         REQUESTS  TOKENS IN  OUT  TOOL CALLS  HOURS  DOLLARS",
-        "2024-03-01         4     4.00 k  400           8    4.0     0.10",
-        "2024-03-02         2     2.00 k  200           4    2.0     0.05",
-        "2024-03-04         1     1.00 k  100           2    1.0     0.03",
-        "TOTAL              7     7.00 k  700          14    7.0     0.17",
+        "2024-03-01         4     4.00 k  400           8   4.00     0.10",
+        "2024-03-02         2     2.00 k  200           4   2.00     0.05",
+        "2024-03-04         1     1.00 k  100           2   1.00     0.03",
+        "TOTAL              7     7.00 k  700          14   7.00     0.17",
     ]
     bars = [line.split() for line in chart.splitlines()]
-    assert [len(bar[1]) for bar in bars[:2]] == [63, 32], "the longest bar fills the line"
-    assert bars[2] == ["2024-03-03", "0.0"], "a day without any use is a gap"
+    assert [len(bar[1]) for bar in bars[:2]] == [62, 31], "the longest bar fills the line"
+    assert bars[2] == ["2024-03-03", "0.00"], "a day without any use is a gap"
     assert all(cell_len(line) <= 80 for line in shown.stdout.splitlines())
-    assert free == "Free hours in 2024-03: 1,550.0 in all, 7.0 used, 1,543.0 left."
+    assert free == "Free hours in 2024-03: 1,550.0 in all, 7.00 used, 1,543.0 left."
 
 
 def test_lines_may_be_for_anything_else(data: Path) -> None:
     by_key = run(data, *MARCH, "--by", "key").stdout.splitlines()
     assert by_key[1].startswith("laptop (lab) ") and by_key[2].startswith("ci …") and " (lab) " in by_key[2]
     assert run(data, *MARCH, "--by", "workspace").stdout.splitlines()[1].split() == [
-        "lab", "7", "7.00", "k", "700", "14", "7.0", "0.17",
+        "lab", "7", "7.00", "k", "700", "14", "7.00", "0.17",
     ]  # fmt: skip
     by_month = run(data, "--since", "2024-01-01", "--until", "2024-12-31", "--by", "month")
     assert by_month.stdout.splitlines()[1].startswith("2024-03 ")

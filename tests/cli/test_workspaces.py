@@ -7,6 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from bathysphere.cli.keys import keys
 from bathysphere.cli.workspaces import workspaces
 from bathysphere.settings import store_directory
 from bathysphere.store import workspaces as store
@@ -52,3 +53,17 @@ def test_what_does_not_exist_is_said(tmp_path: Path) -> None:
     unknown = run("engine", "--data", str(tmp_path), "default", "chroot")
     assert unknown.exit_code == 2
     assert "gvisor" in unknown.stderr
+
+
+def test_a_workspace_is_archived(tmp_path: Path) -> None:
+    make(tmp_path, "lab")
+    make(tmp_path, "default")
+    data = ("--data", str(tmp_path))
+    assert run("archive", *data, "lab").exit_code == 1, "nobody said yes"
+    assert run("list", *data).stdout.splitlines()[2].split()[-1] == "open"
+    assert run("archive", *data, "lab", "--yes").exit_code == 0
+    assert run("list", *data).stdout.splitlines()[2].split()[1:] == ["lab", "default", "default", "archived"]
+    assert "cannot be archived" in run("archive", *data, "default", "--yes").stderr
+    assert "There is no workspace nowhere" in run("archive", *data, "nowhere", "--yes").stderr
+    made = CliRunner().invoke(keys, ["create", *data, "--workspace", "lab"])
+    assert made.exit_code == 1 and "has been archived" in made.stderr

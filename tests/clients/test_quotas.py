@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import pytest
+from anthropic.types.shared.enforced_spend_limit_reached_error import EnforcedSpendLimitReachedError
 
 from tests.clients.asking import CODE_EXECUTION, ask, get, post, question, send
 from tests.clients.events import streaming
@@ -56,12 +58,21 @@ def test_a_quota_reached_in_the_middle_of_a_stream(limited: Server, books: Books
     container = next(event for event in events if event["type"] == "message_delta")["delta"]["container"]["id"]
     assert books.seconds_of(container) == 300
     refused = post(limited, "/v1/messages", question("```bash\ntrue\n```", container=container))
-    assert refused.status == 402
-    assert refused.json()["error"]["type"] == "billing_error"
-    assert "hours of execution a month of this workspace" in refused.json()["error"]["message"]
+    assert refused.status == 429
+    error = refused.json()["error"]
+    assert (error["type"], error["details"]["error_code"]) == ("rate_limit_error", "enforced_spend_limit_reached")
+    assert "hours of execution a month of this workspace" in error["message"]
     assert refused.headers["x-should-retry"] == "false"
+    sdk = anthropic.Anthropic(base_url=limited.base_url, api_key=limited.key)
+    with pytest.raises(EnforcedSpendLimitReachedError, match="begins anew on"):
+        sdk.messages.create(
+            model="demo",
+            max_tokens=1024,
+            messages=[{"role": "user", "content": "Hello"}],
+            tools=[{"type": "code_execution_20250825", "name": "code_execution"}],
+        )
     run = post(limited, f"/bathysphere/v1/containers/{container}/run", {"language": "bash", "source": "true"})
-    assert (run.status, run.json()["error"]["type"]) == (402, "billing_error")
+    assert (run.status, run.json()["error"]["type"]) == (429, "rate_limit_error")
     without_code = post(limited, "/v1/messages", HELLO)
     assert without_code.status == 200, "what runs no code has nothing to do with it"
     assert "hours of execution" in without_code.headers["bathysphere-quota-warning"]
@@ -89,11 +100,11 @@ def test_a_quota_reached_in_the_middle_of_a_batch(limited: Server, books: Books)
     assert sorted(result["type"] for result in first) == ["errored"] * 3 + ["succeeded"] * 5
     for result in first:
         if result["type"] == "errored":
-            assert result["error"]["error"]["type"] == "billing_error"
+            assert result["error"]["error"]["type"] == "rate_limit_error"
             assert "requests a month of this API key" in result["error"]["error"]["message"]
         else:
             assert expectations.output(result["message"]) == "done\n"
-    assert post(limited, "/v1/messages", HELLO).status == 402
+    assert post(limited, "/v1/messages", HELLO).status == 429
     assert post(limited, "/v1/messages", HELLO, limited.other_key).status == 200
     # One container at a time: the others of the batch wait, and none fails.
     books.set_quota(key, requests=books.requests(key) + 3, concurrent_containers=1)
@@ -109,7 +120,7 @@ def test_containers_and_storage(limited: Server, books: Books) -> None:
     (call,) = expectations.results(ask(limited, "```bash\ntrue\n```", limited.other_key))
     assert call["error_code"] == "too_many_requests"
     made = post(limited, "/bathysphere/v1/containers", {}, limited.other_key)
-    assert (made.status, made.json()["error"]["type"]) == (402, "billing_error")
+    assert (made.status, made.json()["error"]["type"]) == (429, "rate_limit_error")
     too_large = ask(limited, "```bash\necho four > $OUTPUT_DIR/f.txt\n```", limited.other_key, container=held)
     assert "the storage for files is full" in json.dumps(too_large)
     books.set_quota(workspace, containers=living + 1, concurrent_containers=1)

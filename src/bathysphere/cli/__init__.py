@@ -20,7 +20,7 @@ _COMMANDS: Final = {
     "keys": "Make, list and disable API keys and admin keys.",
     "usage": "Show what was used: requests, tokens, execution time, dollars.",
     "quotas": "Show, set and clear what organisations, workspaces and keys may use.",
-    "workspaces": "List workspaces, and choose what keeps their containers.",
+    "workspaces": "List and archive workspaces, choose what keeps their containers.",
     "models": "Show which upstream a model's name reaches, and why.",
     "backup": "Make a backup of the data directory, while the server works.",
     "restore": "Put a backup into an empty data directory, or check one.",

@@ -272,7 +272,9 @@ def _short(count: int) -> str:
 
 
 def _hours(value: float) -> str:
-    return f"{value:,.1f}" if value >= 0.05 or value == 0 else "<0.1"
+    if 0 < value < 0.005:
+        return "<0.01"
+    return f"{value:,.2f}" if value < 10 else f"{value:,.1f}"
 
 
 def _dollars(value: float) -> str:

@@ -1,4 +1,4 @@
-"""``bathysphere workspaces``: list them, and choose the engine of their containers, also while a server runs."""
+"""``bathysphere workspaces``: list and archive them, choose their containers' engine, also while a server runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bathysphere.cli import data_directory
 from bathysphere.settings import EngineName
-from bathysphere.store import organizations
+from bathysphere.store import archiving, organizations
 from bathysphere.store import workspaces as store
 from bathysphere.store.database import Database
 
@@ -72,3 +72,32 @@ def engine(data: Path | None, name: str, choice: str) -> None:
     if not data_directory.run(data, work):
         raise click.ClickException(f"There is no workspace {name}. `bathysphere workspaces list` shows all of them.")
     click.echo(f"New containers of {name} get the engine {choice}.", err=True)
+
+
+@workspaces.command()
+@data_directory.option
+@click.argument("name", metavar="WORKSPACE")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def archive(data: Path | None, name: str, yes: bool) -> None:
+    """Close a workspace for good: its keys open nothing any more.
+
+    WORKSPACE is a name, or an id where another organisation has one of that name. Its batches begin no further
+    requests; its containers expire at once and its files after 30 days, and are then removed from disk.
+    """
+
+    async def look(database: Database) -> store.Workspace | None:
+        return await store.find(database, name)
+
+    found = data_directory.run(data, look)
+    if found is None:
+        raise click.ClickException(f"There is no workspace {name}. `bathysphere workspaces list` shows all of them.")
+    if found.name == store.DEFAULT_NAME:
+        raise click.ClickException(f"The workspace {found.name} cannot be archived: commands that name none mean it.")
+    if not yes:
+        click.confirm(f"Close {found.name} ({found.id}) with all that is in it, for good?", abort=True, err=True)
+
+    async def work(database: Database) -> bool:
+        return await archiving.archive(database, found.organization_id, found.id)
+
+    data_directory.run(data, work)
+    click.echo(f"{found.name} is archived.", err=True)

@@ -24,14 +24,18 @@ from bathysphere.store.database import Database
 from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import ContainerRow, MonthlyTotalRow, QuotaRow, WorkspaceRow
 from bathysphere.telemetry import metrics
-from bathysphere.wire.errors import BillingRefused
+from bathysphere.wire.errors import RateLimited
 
 _log = logging.getLogger(__name__)
 
 WARN_AT: Final = 0.8
 """The part of a quota from which on answers carry a warning."""
 
+MONTHLY_CODE: Final = "enforced_spend_limit_reached"
+"""The ``error_code`` of a 429 for monthly limits; SDKs from 2.5 on have a class for it."""
+
 _UNSET: Final = "-"
+_ROOM_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.1
 
 Monthly = Literal["requests", "execution_hours", "dollars"]
@@ -86,8 +90,11 @@ _LIVING: Final = {subject: _living(subject) for subject in ("organization", "wor
 class QuotaReached(HostError):
     """A quota has been reached; the message says which, whose, and what to do."""
 
-    def __init__(self, message: str, subject_id: str, quota: str) -> None:
+    def __init__(self, message: str, subject_id: str, quota: str, seconds: float | None = None) -> None:
+        """``seconds``: after which there may be room, where that is known."""
         super().__init__(message)
+        self.quota = quota
+        self.seconds = seconds
         metrics.QUOTA_REFUSALS.labels(_SUBJECTS[subject_id.partition("_")[0]][0], quota).inc()
 
 
@@ -141,7 +148,7 @@ class Quotas:
     def admit(self, actor: Actor, *, can_run_code: bool) -> None:
         """Let a request in; it counts from now on, and has to be in the books when it has ended.
 
-        Raises BillingRefused when a quota has been reached: of requests, or what code would use of the others.
+        Raises RateLimited when a quota has been reached: of requests, or what code would use of the others.
         """
         for standing in self.standings(actor):
             if standing.reached and (standing.quota == "requests" or (can_run_code and not actor.free_of_charge)):
@@ -174,6 +181,7 @@ class Quotas:
                 "work, as many as its quota allows at the same time. Try again when one of them has finished.",
                 full.subject_id,
                 "concurrent_containers",
+                _ROOM_SECONDS,
             )
         if not actor.free_of_charge:
             for standing in self.standings(actor):
@@ -260,15 +268,24 @@ def _kind(subject_id: str) -> str:
 
 def _reached(standing: Standing) -> QuotaReached:
     now = datetime.now(UTC)
-    anew = now.replace(year=now.year + now.month // 12, month=now.month % 12 + 1, day=1)
+    anew = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
     return QuotaReached(
         f"The quota has been reached: {standing} are used. It begins anew on {anew:%Y-%m-%d} (UTC); until then, have "
         "it raised by whoever runs this server.",
         standing.subject_id,
         standing.quota,
+        (anew - now).total_seconds(),
     )
 
 
-def refusal(error: QuotaReached) -> BillingRefused:
-    """The request's failure. Sent again at once it would fail again, so SDKs are told not to."""
-    return BillingRefused(str(error), should_retry=False)
+def refusal(error: QuotaReached) -> RateLimited:
+    """The request's failure: for a monthly quota that of the real API's monthly limits.
+
+    SDKs try a 429 again by themselves; they are told not to where that cannot help.
+    """
+    return RateLimited(
+        str(error),
+        error_code=MONTHLY_CODE if error.quota in _WORDS else None,
+        retry_after_seconds=error.seconds,
+        should_retry=None if error.quota == "concurrent_containers" else False,
+    )

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bathysphere.store.database import Database
-from bathysphere.store.schema import ExecutionTimeRow
+from bathysphere.store.schema import ExecutionTimeRow, OrganizationRow
 from bathysphere.store.usage_report import Stretch
 
 _DIMENSIONS: Final[dict[str, InstrumentedAttribute[Any]]] = {
@@ -48,6 +48,9 @@ async def execution_time(
     booked span crosses. Without ``organization_id`` it is the time of all of them.
     """
     columns = [_DIMENSIONS[name] for name in group_by]
+    # Named one by one, so that the index leads to the rows of this time.
+    owners = select(OrganizationRow.id) if organization_id is None else [organization_id]
+    owned = ExecutionTimeRow.organization_id.in_(owners)
     day = ExecutionTimeRow.started_at - ExecutionTimeRow.started_at % stretch.width
     query: Select[*tuple[Any, ...]] = (
         select(
@@ -57,13 +60,11 @@ async def execution_time(
             func.sum(ExecutionTimeRow.paid_seconds),
             func.sum(ExecutionTimeRow.paid_seconds * ExecutionTimeRow.microdollars_per_hour),
         )
-        .where(ExecutionTimeRow.started_at >= stretch.start, ExecutionTimeRow.started_at < stretch.end)
+        .where(owned, ExecutionTimeRow.started_at >= stretch.start, ExecutionTimeRow.started_at < stretch.end)
         .group_by(day, *columns)
         .order_by(day, *columns)
         .limit(limit)
     )
-    if organization_id is not None:
-        query = query.where(ExecutionTimeRow.organization_id == organization_id)
     for name, values in (filters or {}).items():
         query = query.where(_DIMENSIONS[name].in_(list(values)))
     async with database.reading() as session:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from bathysphere.store import monthly_totals, workspaces
@@ -18,6 +18,7 @@ from bathysphere.store.prepared import Prepared
 from bathysphere.store.schema import Base, MeteredRequestRow, UsageMinuteRow
 
 _LONG_CONTEXT_TOKENS: Final = 200_000
+_FORGOTTEN_AT_ONCE: Final = 2000
 
 _ROW: Final = Base.metadata.tables[MeteredRequestRow.__tablename__]
 _MINUTES: Final = Base.metadata.tables[UsageMinuteRow.__tablename__]
@@ -112,9 +113,21 @@ def write(connection: sqlite3.Connection, requests: Iterable[MeteredRequest]) ->
 
 
 async def forget(database: Database, before: datetime) -> int:
-    """Remove the rows of turns that began before; the sums stay. How many there were."""
-    async with database.writing() as session:
-        gone = await session.scalars(
-            delete(MeteredRequestRow).where(MeteredRequestRow.started_at < before).returning(MeteredRequestRow.number)
-        )
-        return len(gone.all())
+    """Remove the rows of turns that began before; the sums stay. How many there were.
+
+    Some at a time, from the oldest on, so that nobody waits long for the database.
+    """
+    forgotten = 0
+    while True:
+        async with database.reading() as session:
+            oldest = await session.execute(
+                select(MeteredRequestRow.number, MeteredRequestRow.started_at)
+                .order_by(MeteredRequestRow.number)
+                .limit(_FORGOTTEN_AT_ONCE)
+            )
+            numbers = [number for number, started_at in oldest if started_at < before]
+        if not numbers:
+            return forgotten
+        async with database.writing() as session:
+            await session.execute(delete(MeteredRequestRow).where(MeteredRequestRow.number.in_(numbers)))
+        forgotten += len(numbers)

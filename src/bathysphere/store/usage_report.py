@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bathysphere.store.database import Database
-from bathysphere.store.schema import UsageMinuteRow
+from bathysphere.store.schema import OrganizationRow, UsageMinuteRow
 
 _DIMENSIONS: Final[dict[str, InstrumentedAttribute[str]]] = {
     "api_key_id": UsageMinuteRow.api_key_id,
@@ -74,16 +74,17 @@ async def usage(
         return []
     dimensions = [name for name in group_by if name in _DIMENSIONS]
     columns = [_DIMENSIONS[name] for name in dimensions]
+    # Named one by one, so that the index leads to the rows of this time.
+    owners = select(OrganizationRow.id) if organization_id is None else [organization_id]
+    owned = UsageMinuteRow.organization_id.in_(owners)
     bucket = UsageMinuteRow.minute - UsageMinuteRow.minute % stretch.width
     query: Select[*tuple[Any, ...]] = (
         select(bucket, *columns, *(func.sum(column) for column in _SUMS))
-        .where(UsageMinuteRow.minute >= stretch.start, UsageMinuteRow.minute < stretch.end)
+        .where(owned, UsageMinuteRow.minute >= stretch.start, UsageMinuteRow.minute < stretch.end)
         .group_by(bucket, *columns)
         .order_by(bucket, *columns)
         .limit(limit)
     )
-    if organization_id is not None:
-        query = query.where(UsageMinuteRow.organization_id == organization_id)
     for name, values in filters.items():
         query = query.where(_DIMENSIONS[name].in_(list(values)))
     async with database.reading() as session:

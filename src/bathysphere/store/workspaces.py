@@ -91,6 +91,13 @@ async def get(database: Database, organization_id: str, workspace_id: str) -> Wo
     return None if row is None else _workspace(row)
 
 
+async def find(database: Database, workspace: str) -> Workspace | None:
+    """The workspace of this id, or of this name in the oldest organisation."""
+    async with database.reading() as session:
+        row = await session.get(WorkspaceRow, workspace) or await _find(session, workspace)
+    return None if row is None else _workspace(row)
+
+
 async def rename(database: Database, organization_id: str, workspace_id: str, name: str) -> Workspace | None:
     """Give a workspace another name; None when this organisation has none of that id.
 

@@ -55,9 +55,11 @@ class QuotaInfo(BaseModel):
 
 
 class QuotaList(BaseModel):
-    """Every quota that has a limit."""
+    """Quotas that have a limit: the organisation's, then those of workspaces, then of keys, by name."""
 
     data: list[QuotaInfo]
+    has_more: bool
+    last_id: Annotated[str | None, Field(description="for `after_id`, to get what follows")]
 
 
 class QuotaDeleted(BaseModel):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from bathysphere.api.admin.administrator import PREFIX, Admin, AdminRoute
-from bathysphere.api.admin.lists import not_found
+from bathysphere.api.admin.lists import USUAL, AfterId, Limit, not_found
 from bathysphere.api.described import failures
 from bathysphere.api.services import Storage, Storing
 from bathysphere.store import quota_use
@@ -21,10 +21,21 @@ router = APIRouter(prefix=f"{PREFIX}/quotas", tags=["admin"], route_class=AdminR
 
 
 @router.get("")
-async def list_quotas(admin: Admin, storing: Storing) -> QuotaList:
+async def list_quotas(admin: Admin, storing: Storing, limit: Limit = USUAL, after_id: AfterId = None) -> QuotaList:
     """Every quota of the organisation that has a limit, and what of it has been used."""
     found = await store.list_all(storing.database, admin.organization_id)
-    return QuotaList(data=[await _shown(storing, quota) for quota in found])
+    start = 0
+    if after_id is not None:
+        ids = [quota.subject.id for quota in found]
+        if after_id not in ids:
+            raise InvalidRequest(f"after_id: {not_found('Quota', after_id)}")
+        start = ids.index(after_id) + 1
+    page = found[start : start + limit]
+    return QuotaList(
+        data=[await _shown(storing, quota) for quota in page],
+        has_more=start + limit < len(found),
+        last_id=page[-1].subject.id if page else None,
+    )
 
 
 @router.get("/{subject_id}", responses=failures(404))

@@ -128,7 +128,8 @@ def _check_not_default(workspace: Workspace, done: str) -> None:
 def _taken(name: str) -> Conflict:
     return Conflict(
         f"name: a workspace of this organization is named `{name}` already, or was when it was archived. "
-        "Choose another name."
+        "Choose another name.",
+        should_retry=False,
     )
 
 
