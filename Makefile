@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 BESIDE := $(shell cores=$$(nproc); echo $$((cores < 8 ? cores + 1 : 8)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test conformance attacks inspect other-clients oracle fuzz gallery check bench image system clean
+.PHONY: demo serve test backup-drill conformance attacks inspect other-clients oracle fuzz gallery check bench image system clean
 
 demo: image ## three conversations through the official SDK
 	@$(BIN)/bathysphere demo
@@ -66,6 +66,9 @@ bench: image $(VENV)/dev.done ## every figure we quote
 
 crash: image $(VENV)/dev.done ## kill 300 processes while 20 clients work, then compare; ARGS="--seed ..."
 	$(BIN)/python -m tests.crash $(ARGS)
+
+backup-drill: image $(VENV)/dev.done ## backups under load and while things are killed, restored and compared; ARGS="--seed ..."
+	$(BIN)/python -m tests.backup $(ARGS)
 
 soak: image $(VENV)/dev.done ## an hour of work, which must end with what it began with; ARGS="--minutes ..."
 	$(BIN)/python bench/soak.py $(ARGS)

@@ -35,7 +35,9 @@ def default_data_directory() -> Path:
         return Path("/var/lib/bathysphere/data")
     # The XDG specification has relative paths ignored.
     share = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return (share if share.is_absolute() else Path.home() / ".local" / "share") / "bathysphere" / "data"
+    # An account that has no home directory, as those of services, has its data below the root of all.
+    home = Path(os.environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - does not raise without a home
+    return (share if share.is_absolute() else home / ".local" / "share") / "bathysphere" / "data"
 
 
 def store_directory(data: Path) -> Path:

@@ -93,7 +93,10 @@ def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
     assert str(tmp_path / "data") in refused("--data", str(tmp_path / "data"), "--port", "0")
 
 
-def test_the_first_start_makes_a_key_and_each_shows_what_to_paste(tmp_path: Path) -> None:
+def test_the_first_start_makes_a_key_and_each_shows_what_to_paste(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)  # as in a service
     with running_server(tmp_path) as server:
         pass
     first = server.output()

@@ -42,6 +42,7 @@ from bathysphere.settings import Settings, skills_directory, store_directory
 from bathysphere.store import batch_ageing, metered_requests
 from bathysphere.store.blobs_local import LocalBlobs
 from bathysphere.store.database import Database
+from bathysphere.store.erasing import keep_erasing
 from bathysphere.store.sweep import sweep
 from bathysphere.telemetry.tracing import Tracing, wanted
 
@@ -78,6 +79,8 @@ async def open_services(
         stack.push_async_callback(models.close)
         database = await Database.open(store)
         stack.push_async_callback(database.close)
+        database.deleted.set()  # by whoever ended before it was erased
+        stack.push_async_callback(_end, asyncio.create_task(keep_erasing(database)))
         blobs = await LocalBlobs.open_folder(store / "blobs", settings.limits.reserve_bytes)
         bounds = bounds_of(settings.limits)
         own_skills = await load_own(database, blobs, BROUGHT_ALONG, bounds)

@@ -22,6 +22,8 @@ _COMMANDS: Final = {
     "quotas": "Show, set and clear what organisations, workspaces and keys may use.",
     "workspaces": "List and archive workspaces, choose what keeps their containers.",
     "models": "Show which upstream a model's name reaches, and why.",
+    "backup": "Make a backup of the data directory, while the server works.",
+    "restore": "Put a backup into an empty data directory, or check one.",
     "host": "The host daemon; started by `serve`.",
 }
 _HIDDEN: Final = frozenset(("host",))

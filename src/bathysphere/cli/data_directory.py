@@ -34,7 +34,7 @@ def run(data: Path | None, work: Callable[[Database], Awaitable[T]], *, make: bo
     """Do something with the database; with ``make`` it is made when missing. Raises ClickException."""
     directory = of(data)
     if not make:
-        _check_there(directory)
+        check_there(directory)
 
     async def with_database() -> T:
         database = await Database.open(store_directory(directory))
@@ -51,8 +51,11 @@ def run(data: Path | None, work: Callable[[Database], Awaitable[T]], *, make: bo
         raise click.ClickException(str(error)) from error
 
 
-def _check_there(directory: Path) -> None:
-    """Opening a database makes it, and its directory; who only looks is told that there is none."""
+def check_there(directory: Path) -> None:
+    """Opening a database makes it, and its directory; who only looks is told that there is none.
+
+    Raises ClickException.
+    """
     try:
         if not directory.exists():
             raise click.ClickException(

@@ -54,12 +54,14 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
         bound = listen(host, port)
     except OSError as error:
         raise click.ClickException(_why_not(error, host, port)) from error
-    data = (data or default_data_directory()).absolute()
+    # Now, as the server may be a user without a home, and another one than who types commands.
+    usual = default_data_directory().absolute()
+    data = (data or usual).absolute()
 
     def served(spawn: Callable[[Configuration], None]) -> None:
         from bathysphere.cli.serving import run  # noqa: PLC0415 - takes a second, and what is above may refuse
 
-        run(settings, config, data, image, host, bound, spawn)
+        run(settings, config, data, data != usual, image, host, bound, spawn)
 
     with bound:
         if os.geteuid() == 0:

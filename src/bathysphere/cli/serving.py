@@ -19,7 +19,7 @@ from bathysphere.cli.program import program
 from bathysphere.containers.host import HostError
 from bathysphere.host.configuration import Configuration
 from bathysphere.image.image import Image
-from bathysphere.settings import Settings, SettingsError, default_data_directory, skills_directory
+from bathysphere.settings import Settings, SettingsError, skills_directory
 from bathysphere.store import keys, workspaces
 from bathysphere.store.database import DatabaseError
 from bathysphere.telemetry import logs, tracing
@@ -29,12 +29,16 @@ def run(
     settings: Settings,
     config: Path | None,
     data: Path,
+    named: bool,
     image: Image,
     host: str,
     bound: socket.socket,
     spawn: Callable[[Configuration], None],
 ) -> None:
-    """Serve until Ctrl-C; ``spawn`` starts the daemon. Raises ClickException when a part cannot be had."""
+    """Serve until Ctrl-C; ``spawn`` starts the daemon. Raises ClickException when a part cannot be had.
+
+    ``named``: ``data`` has to be named to other commands, because it is not where they look by themselves.
+    """
     logs.set_up(settings.logs, tracing.request_id)
     console = Console(highlight=False, soft_wrap=True)
     url = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
@@ -54,7 +58,7 @@ def run(
             console.print(f"  model   {line}", markup=False)
         for line in await services.models.silent():
             console.print(f"          {line}", markup=False, style="yellow")
-        console.print(f"\n{await _invitation(services, url, data)}", markup=False)
+        console.print(f"\n{await _invitation(services, url, data if named else None)}", markup=False)
         console.print("\nCtrl-C ends it.")
         sys.stdout.flush()
 
@@ -75,12 +79,12 @@ def _skills(services: Services, data: Path) -> str:
     return f"{said}; {refused} refused (see the warnings)" if refused else said
 
 
-async def _invitation(services: Services, url: str, data: Path) -> str:
+async def _invitation(services: Services, url: str, data: Path | None) -> str:
     """The two lines that a client needs, with a key that is made when there is none."""
     active = [key for key in await keys.list_all(services.database) if key.status == "active"]
     if active:
         known = ", ".join(f"{key.name} ({key.hint})" for key in active[:3]) + (", ..." if len(active) > 3 else "")
-        where = "" if data == default_data_directory().absolute() else f" --data {shlex.quote(str(data))}"
+        where = "" if data is None else f" --data {shlex.quote(str(data))}"
         key = f"$({program()} keys create{where})"
         said = f"Paste these two lines where your client runs. The second makes a new key; there are already: {known}"
     else:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bathysphere.containers.host import HostedContainer, HostError
 from bathysphere.containers.local import LocalHost
 from bathysphere.containers.overview import Overview, overviews
+from bathysphere.host.connection import write_frame
 from bathysphere.settings import Settings
 from bathysphere.store import audit
 from bathysphere.store import containers as rows
@@ -26,6 +28,22 @@ class RunningHost(LocalHost):
 
     async def start(self) -> None:
         """Nothing: a daemon that does not run answers with HostUnavailable."""
+
+    @contextlib.asynccontextmanager
+    async def held(self, container_id: str, *, rest: bool = False) -> AsyncIterator[None]:
+        """A container whose disk nobody changes, to copy it from outside; what runs in it stands still meanwhile.
+
+        With ``rest`` its processes are ended before, and it may take longer. Raises UnknownContainer, HostUnavailable,
+        SandboxFailed; and at the end HoldOver or HostUnavailable when it was not held until then.
+        """
+        async with self._request({"op": "hold", "container": container_id, "rest": rest}) as connection:
+            answers = self._answers(connection)
+            await anext(answers)
+            yield
+            with contextlib.suppress(OSError):
+                await write_frame(connection.writer, {})
+            async for _header, _payload in answers:
+                pass
 
 
 async def hosted(data: Path) -> dict[str, HostedContainer] | None:

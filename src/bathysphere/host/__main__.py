@@ -57,6 +57,13 @@ def main() -> None:
     # A running sandbox takes a dozen descriptors, and the usual soft limit is 1024.
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
+        # Sandboxes have a limit of one byte: 0 would not keep the kernel from starting what core_pattern may name.
+        try:
+            resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+        except (OSError, ValueError):
+            _tell({"error": "The limit of core dumps is 0, and has to be 1 byte or more (ulimit -Hc; LimitCORE=)."})
+            sys.exit(2)
     if os.fork():
         # The server that started us must not have to take leave of a child that outlives it.
         os._exit(0)

@@ -54,6 +54,10 @@ class CellGone(HostError):
     """The cell is not there any more: the interpreter that held it has ended. Files are kept, variables are not."""
 
 
+class HoldOver(HostError):
+    """A container was not held until its disk had been copied: its time was over. The copy is of no use."""
+
+
 class OutputGone(HostError):
     """The output handle is not (or no longer) valid: outputs live until the container's next command or cell."""
 

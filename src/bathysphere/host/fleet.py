@@ -11,10 +11,10 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import get_args
 
+from bathysphere.host import stillness
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import (
@@ -31,6 +31,7 @@ from bathysphere.host.disks.base import Disk, DiskError, Disks
 from bathysphere.host.disks.worker import Worker
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import EngineError, SandboxSpec
+from bathysphere.host.resident import Resident
 from bathysphere.host.sandbox import GuestError, GuestRefusal, Sandbox
 from bathysphere.host.stage import Stage
 from bathysphere.host.timing import Timing
@@ -57,43 +58,6 @@ ENDED_CELLS = 10
 """Cells of a sandbox whose outcome is known after they have ended and others have begun: those of one turn."""
 
 
-@dataclass(eq=False)
-class Resident:
-    """A container that runs or that somebody calls."""
-
-    container_id: str
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held during a call. It is given to those who wait in the order in which they came."""
-    sandbox: Sandbox | None = None
-    group: Group | None = None
-    disk: Disk | None = None
-    """Attached for as long as there is a sandbox."""
-    held: HeldCell | None = None
-    """The last cell of this sandbox; gone with it."""
-    ended: dict[str, HeldCell] = field(default_factory=dict)
-    """Earlier cells of this sandbox that waited and have ended: the last few, the newest at the end."""
-    kills: int = 0
-    """Processes that were killed for want of memory in earlier calls."""
-    callers: int = 0
-    """Who holds the lock or waits for it."""
-    last_used: float = field(default_factory=time.monotonic)
-    deleted: bool = False
-    skills: dict[str, str] | None = None
-    """What is shown at /skills, name -> digest; None when that was not looked at since the disk was attached."""
-    prepared: bool = False
-    """Whether its interpreter was started ahead of the first cell."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether its sandbox runs."""
-        return self.sandbox is not None and self.sandbox.alive
-
-    @property
-    def waits(self) -> bool:
-        """Whether a cell in it waits for answers: its processes must not be ended until it has them."""
-        return self.held is not None and self.held.waits and self.alive
-
-
 class Fleet:
     """See the module."""
 
@@ -109,9 +73,9 @@ class Fleet:
         settings: HostSettings,
     ) -> None:
         """Without ``cgroups`` the guest limits itself: memory per process, processes per sandbox."""
-        self._engines = engines
+        self.engines = engines
         self._stage = stage
-        self._disks = disks
+        self.disks = disks
         self._cgroups = cgroups
         self._environment = environment
         self._limits = limits
@@ -126,12 +90,13 @@ class Fleet:
         self._rest_room = asyncio.Semaphore(RESTED_AT_ONCE)
         self.skill_worker = Worker(skill_folders.OPERATIONS)
         self.skill_room = asyncio.Semaphore(SKILLS_AT_ONCE)
+        self.stop_worker = Worker(stillness.OPERATIONS)
 
     async def open(self) -> None:
         """Remove what a daemon before had started ahead, and begin to start some."""
-        for container_id in self._disks.ids():
+        for container_id in self.disks.ids():
             if container_id.startswith(PREFIX):
-                await self._disks.delete(container_id)
+                await self.disks.delete(container_id)
         self._pool = WarmPool(self._settings.pool, self._start_ahead, self._prepare, self._undo)
         self._pool.fill()
 
@@ -140,8 +105,8 @@ class Fleet:
             return None
         resident = Resident(f"{PREFIX}{os.urandom(8).hex()}")
         try:
-            self._engines.choose(resident.container_id, None)
-            await self._disks.create(resident.container_id)
+            self.engines.choose(resident.container_id, None)
+            await self.disks.create(resident.container_id)
             await self._start(resident, fresh=True)
             # What it begins with is on the disk then, and the first call need not wait for it.
             await self.make_safe(resident)
@@ -169,14 +134,14 @@ class Fleet:
         if pooled is None or pooled.disk is None:
             return False
         try:
-            self._engines.choose(resident.container_id, None)
-            resident.disk = self._disks.adopt(pooled.disk, resident.container_id)
+            self.engines.choose(resident.container_id, None)
+            resident.disk = self.disks.adopt(pooled.disk, resident.container_id)
         except (EngineError, DiskError) as error:
             log.error("%s: it gets no sandbox from the pool: %s", resident.container_id, error)
-            self._engines.forget(resident.container_id)
+            self.engines.forget(resident.container_id)
             self._pool.dismiss(pooled)
             return False
-        self._engines.forget(pooled.container_id)
+        self.engines.forget(pooled.container_id)
         resident.sandbox, resident.group, resident.kills = pooled.sandbox, pooled.group, pooled.kills
         return True
 
@@ -188,7 +153,7 @@ class Fleet:
     def states(self) -> dict[str, int]:
         """How many containers are in each state; for somebody who asks often, so no disk is looked at."""
         counts = dict.fromkeys(get_args(State), 0)
-        for container_id in self._disks.ids():
+        for container_id in self.disks.ids():
             if not container_id.startswith(PREFIX):
                 counts[self._state(container_id)] += 1
         return counts
@@ -199,7 +164,8 @@ class Fleet:
         return len(self._pool)
 
     @contextlib.asynccontextmanager
-    async def _visit(self, container_id: str) -> AsyncIterator[Resident]:
+    async def visit(self, container_id: str) -> AsyncIterator[Resident]:
+        """A container, whether or not there is one of that id, for one caller alone."""
         resident = self._residents.setdefault(container_id, Resident(container_id))
         resident.callers += 1
         try:
@@ -222,16 +188,16 @@ class Fleet:
         Raises UnknownContainer, TooManySandboxes, SandboxFailed. A GuestError inside ends the sandbox and becomes
         SandboxFailed.
         """
-        if not self._disks.exists(container_id):
-            raise _unknown(container_id)
+        if not self.disks.exists(container_id):
+            raise unknown(container_id)
         timing = timing or Timing()
-        async with self._visit(container_id) as resident:
+        async with self.visit(container_id) as resident:
             timing.lap("wait")
-            if resident.deleted or not self._disks.exists(container_id):
-                raise _unknown(container_id)
+            if resident.deleted or not self.disks.exists(container_id):
+                raise unknown(container_id)
             if resident.sandbox is not None and not resident.sandbox.alive:
                 log.warning("%s: its sandbox has ended by itself; it is started again", container_id)
-                await self._end(resident)
+                await self.end(resident)
             if resident.sandbox is None:
                 timing.how = "restored"
                 try:
@@ -254,9 +220,9 @@ class Fleet:
                 complaint = resident.sandbox.running.complaint()
                 said = f"; it said {logs.quoted(complaint)}" if complaint else ""
                 log.warning("%s: ended, because %s%s", container_id, error, said)
-                await self._end(resident)
+                await self.end(resident)
                 if resident.deleted:
-                    raise _unknown(container_id) from error
+                    raise unknown(container_id) from error
                 why = "it ran out of memory" if out_of_memory else str(error)
                 raise SandboxFailed(
                     f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."
@@ -279,22 +245,22 @@ class Fleet:
         Raises what ``Host.create`` does.
         """
         timing = timing or Timing()
-        async with self._visit(container_id) as resident:
+        async with self.visit(container_id) as resident:
             timing.lap("wait")
-            fresh = not self._disks.exists(container_id)
+            fresh = not self.disks.exists(container_id)
             try:
-                if fresh and self._engines.is_default(engine) and self._adopt(resident):
+                if fresh and self.engines.is_default(engine) and self._adopt(resident):
                     timing.how = "pool"
                     timing.lap("start")
                     return
                 if fresh:
-                    self._engines.choose(container_id, engine)
-                    await self._disks.create(container_id)
+                    self.engines.choose(container_id, engine)
+                    await self.disks.create(container_id)
             except EngineError as error:
                 raise SandboxFailed(f"The sandbox could not be started: {error}") from error
             except DiskError as error:
                 log.error("%s: its disk could not be made: %s", container_id, error)
-                raise _failure(error) from error
+                raise failure(error) from error
             try:
                 if resident.sandbox is None:
                     timing.how = "cold" if fresh else "restored"
@@ -310,26 +276,26 @@ class Fleet:
                 raise
 
     async def _undo(self, resident: Resident) -> None:
-        await self._end(resident)
-        await self._disks.delete(resident.container_id)
-        self._engines.forget(resident.container_id)
+        await self.end(resident)
+        await self.disks.delete(resident.container_id)
+        self.engines.forget(resident.container_id)
 
     async def make_safe(self, resident: Resident) -> None:
         """See that what was told to a caller as done survives a loss of power. Raises DiskFull and SandboxFailed."""
         if resident.disk is None or not self._settings.sync:
             return
         try:
-            await self._disks.sync(resident.disk)
+            await self.disks.sync(resident.disk)
         except DiskError as error:
             log.error("%s: %s", resident.container_id, error)
             # The file system may refuse further writes; attached anew it has what its journal has.
-            await self._end(resident)
-            raise _failure(error) from error
+            await self.end(resident)
+            raise failure(error) from error
 
     def held(self, container_id: str) -> HeldCell | None:
         """The last cell of a container whose sandbox still runs. Raises UnknownContainer."""
-        if not self._disks.exists(container_id):
-            raise _unknown(container_id)
+        if not self.disks.exists(container_id):
+            raise unknown(container_id)
         resident = self._residents.get(container_id)
         return resident.held if resident is not None and resident.alive else None
 
@@ -360,6 +326,11 @@ class Fleet:
         resident.held = cell
 
     @property
+    def closing(self) -> bool:
+        """Whether every sandbox is being ended."""
+        return self._closing
+
+    @property
     def waiting(self) -> bool:
         """Whether a cell waits for answers in any container."""
         return any(resident.waits for resident in self._residents.values())
@@ -376,16 +347,16 @@ class Fleet:
         resident = self._residents.get(container_id)
         if resident is None or resident.disk is None:
             return False
-        return self._disks.usage(container_id, resident.disk).full
+        return self.disks.usage(container_id, resident.disk).full
 
     def list(self) -> list[HostedContainer]:
         """See Host."""
-        return [self._hosted(name) for name in self._disks.ids() if not name.startswith(PREFIX)]
+        return [self._hosted(name) for name in self.disks.ids() if not name.startswith(PREFIX)]
 
     def _hosted(self, container_id: str) -> HostedContainer:
         resident = self._residents.get(container_id)
-        usage = self._disks.usage(container_id, resident.disk if resident else None)
-        age = self._disks.age_seconds(container_id)
+        usage = self.disks.usage(container_id, resident.disk if resident else None)
+        age = self.disks.age_seconds(container_id)
         return HostedContainer(container_id, self._state(container_id), usage.full, usage.used_bytes, age)
 
     def _state(self, container_id: str) -> State:
@@ -396,53 +367,21 @@ class Fleet:
             return "waiting"
         if resident is not None and resident.sandbox is not None:
             return "idle"
-        return "suspended" if self._disks.trouble(container_id) is None else "broken"
-
-    async def fork(self, container_id: str, new_id: str) -> None:
-        """Make a container whose disk is a copy of another's. Raises what ``Host.fork`` does.
-
-        The other's processes end: nobody may write while its disk is copied, and a container must not be left with
-        processes that cannot be woken any more if the daemon dies meanwhile.
-        """
-        if not self._disks.exists(container_id):
-            raise _unknown(container_id)
-        if self._disks.exists(new_id):
-            raise SandboxFailed(f"There is a container {new_id} already; nothing was copied.")
-        async with self._visit(container_id) as resident:
-            if resident.deleted or not self._disks.exists(container_id):
-                raise _unknown(container_id)
-            async with self._visit(new_id):
-                if self._disks.exists(new_id):
-                    raise SandboxFailed(f"There is a container {new_id} already; nothing was copied.")
-                if resident.waits:
-                    raise InterpreterBusy(
-                        "A cell in the container waits for the results of tools, and would be lost with its processes. "
-                        "Nothing was copied. Give it these first."
-                    )
-                await self._save(resident)
-                await self._end(resident)
-                try:
-                    self._engines.copy(container_id, new_id)
-                    await self._disks.fork(container_id, new_id)
-                except EngineError as error:
-                    raise SandboxFailed(f"The container cannot be copied: {error}") from error
-                except DiskError as error:
-                    log.error("%s: %s", container_id, error)
-                    raise _failure(error) from error
+        return "suspended" if self.disks.trouble(container_id) is None else "broken"
 
     async def delete(self, container_id: str) -> None:
         """End and remove a container, also in the middle of a call."""
         resident = self._residents.get(container_id)
-        if resident is None and not self._disks.exists(container_id):
+        if resident is None and not self.disks.exists(container_id):
             return
         if resident is not None:
             resident.deleted = True
             if resident.sandbox is not None and resident.callers:
                 await resident.sandbox.running.kill()  # whoever is in a call finds out and gives way
-        async with self._visit(container_id) as resident:
-            await self._end(resident)
-            await self._disks.delete(container_id)
-            self._engines.forget(container_id)
+        async with self.visit(container_id) as resident:
+            await self.end(resident)
+            await self.disks.delete(container_id)
+            self.engines.forget(container_id)
             resident.deleted = False
 
     async def _start(self, resident: Resident, fresh: bool = False) -> None:
@@ -454,9 +393,9 @@ class Fleet:
         disk: Disk | None = None
         rlimits: dict[str, int] = {}
         try:
-            disk = await self._disks.attach(resident.container_id)
+            disk = await self.disks.attach(resident.container_id)
             limits = self._limits
-            engine = self._engines.of(resident.container_id)
+            engine = self.engines.of(resident.container_id)
             if self._cgroups is not None:
                 group = self._cgroups.create(
                     resident.container_id, GroupLimits(limits.memory_bytes, limits.cpus, engine.tasks(limits.processes))
@@ -490,7 +429,7 @@ class Fleet:
                 raise
         except DiskError as error:
             await self._leave(group, disk)
-            raise _failure(error) from error
+            raise failure(error) from error
         except (EngineError, CgroupError) as error:
             log.error("%s: its sandbox could not be started: %s", resident.container_id, error)
             await self._leave(group, disk)
@@ -508,11 +447,12 @@ class Fleet:
             if group is not None:
                 group.remove()
             if disk is not None:
-                await self._disks.detach(disk)
+                await self.disks.detach(disk)
         finally:
             self._occupied -= 1
 
-    async def _end(self, resident: Resident) -> None:
+    async def end(self, resident: Resident) -> None:
+        """End a container's sandbox, if it runs, and detach its disk, for who visits it."""
         sandbox, resident.sandbox = resident.sandbox, None
         group, resident.group = resident.group, None
         disk, resident.disk = resident.disk, None
@@ -552,14 +492,14 @@ class Fleet:
     async def _rest(self, resident: Resident) -> None:
         """End a sandbox that nobody uses; its disk stays."""
         last_used = resident.last_used
-        async with self._visit(resident.container_id) as visited:
+        async with self.visit(resident.container_id) as visited:
             if visited.waits:
                 return
-            await self._save(visited)
-            await self._end(visited)
+            await self.save(visited)
+            await self.end(visited)
         resident.last_used = last_used
 
-    async def _save(self, resident: Resident) -> None:
+    async def save(self, resident: Resident) -> None:
         """Have the interpreter's variables on the disk, as far as that goes, before the sandbox is ended."""
         if resident.sandbox is None or resident.held is None or resident.waits or not resident.alive:
             return
@@ -610,14 +550,17 @@ class Fleet:
         await asyncio.gather(*self._resting.values(), return_exceptions=True)
         while self._residents:
             for resident in list(self._residents.values()):
-                async with self._visit(resident.container_id) as visited:
-                    await self._end(visited)
+                async with self.visit(resident.container_id) as visited:
+                    await self.end(visited)
         await self.skill_worker.close()
+        await self.stop_worker.close()
 
 
-def _failure(error: DiskError) -> DiskFull | SandboxFailed:
+def failure(error: DiskError) -> DiskFull | SandboxFailed:
+    """What a disk's trouble is to a client."""
     return (DiskFull if error.full else SandboxFailed)(str(error))
 
 
-def _unknown(container_id: str) -> UnknownContainer:
+def unknown(container_id: str) -> UnknownContainer:
+    """There is none of that id."""
     return UnknownContainer(f"There is no container {container_id} on this host; it was deleted or never made.")

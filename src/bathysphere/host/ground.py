@@ -15,7 +15,7 @@ from bathysphere.host.contract import HostError, HostStatus
 from bathysphere.host.disks.base import DiskError, Disks
 from bathysphere.host.disks.folders import Folders
 from bathysphere.host.disks.images import Images
-from bathysphere.host.disks.uids import UserIds
+from bathysphere.host.disks.uids import UserIds, range_of
 from bathysphere.host.engine_choice import Engines
 from bathysphere.host.engines.base import Engine, EngineError
 from bathysphere.host.engines.bubblewrap import Bubblewrap
@@ -148,14 +148,10 @@ class Ground:
     def _user_ids(self, disks: Path) -> UserIds:
         """The range of sandboxes' user ids, without those that folders have."""
         configuration = self._configuration
-        seed = int(configuration.name.rpartition("-")[2], 16)
         trash = disks.with_name(f"{disks.name}-removed")
         places = [place for place in (disks, trash) if place.is_dir()]
         used = {entry.lstat().st_gid for place in places for entry in place.iterdir() if not entry.is_file()}
-        # Twice as many as can run, not more, because what maps files to an id is kept. Data directories begin at
-        # different ones, so that two daemons seldom meet.
-        count = min(configuration.host.uid_count, 2 * configuration.host.max_sandboxes + 16)
-        first = configuration.host.first_uid + seed % (configuration.host.uid_count - count + 1)
+        first, count = range_of(configuration.host, configuration.name)
         return UserIds(first, count, 0, used)
 
     async def _try(self) -> None:

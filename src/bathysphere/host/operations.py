@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bathysphere.guest import frames
-from bathysphere.host import skills, transfers
+from bathysphere.host import copies, skills, transfers
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import Group
 from bathysphere.host.connection import FrameError, queue_frame, read_frame, write_frame
@@ -23,6 +23,7 @@ from bathysphere.host.contract import (
     DiskFull,
     EditorCommand,
     EditorOutcome,
+    HoldOver,
     HostError,
     OutputGone,
     PathNotFound,
@@ -39,6 +40,12 @@ from bathysphere.host.timing import Timing
 from bathysphere.host.transfers import CLIENT_SECONDS
 from bathysphere.host.warm_pool import PREFIX
 from bathysphere.settings import SandboxLimits
+
+HOLD_SECONDS = 60.0
+"""How long what runs in a container may have to stand still, for its disk to be copied."""
+
+REST_HOLD_SECONDS = 1800.0
+"""How long a container without processes may be kept from use for that."""
 
 PARTING_SECONDS = 5.0
 """How long a client that was refused may go on sending."""
@@ -71,7 +78,7 @@ class Request(BaseModel):
 
     op: Literal[
         "create", "delete", "fork", "execute", "run_cell", "answer_cell", "read_output", "edit", "place", "read_path",
-        "write_path", "set_skills",
+        "write_path", "set_skills", "hold",
     ]  # fmt: skip
     container: _ContainerId
     engine: Annotated[str, Field(max_length=64)] = ""
@@ -83,6 +90,7 @@ class Request(BaseModel):
     filename: Annotated[str, Field(max_length=255)] = ""
     path: Annotated[str, Field(max_length=LONGEST_PATH)] = ""
     size: Annotated[int, Field(ge=0)] = 0
+    rest: bool = False
     request: Annotated[str, Field(pattern=r"^(req_[0-9a-f]{32})?$")] = ""
     """The id of the API's request that this is a part of, for the log."""
 
@@ -116,11 +124,12 @@ class Call:
         alone = {
             "create": lambda: self.fleet.create(request.container, request.engine or None, self.timing),
             "delete": lambda: self.fleet.delete(request.container),
-            "fork": lambda: self.fleet.fork(request.container, request.new_container),
+            "fork": lambda: copies.fork(self.fleet, request.container, request.new_container),
             "execute": self._execute,
             "run_cell": self._run_cell,
             "answer_cell": self._answer_cell,
             "set_skills": self._set_skills,
+            "hold": self._hold,
         }
         if request.op in alone:
             await alone[request.op]()
@@ -245,6 +254,29 @@ class Call:
         bring = functools.partial(transfers.bring_skill, self.reader, self.writer)
         changed = await skills.set_skills(self.fleet, self.request.container, self.payload, bring)
         queue_frame(self.writer, {"type": "set"}, json_bytes({"changed": changed}))
+
+    async def _hold(self) -> None:
+        """Keep the container's disk as it is until the client says that it has copied it, or its time is over."""
+        seconds = REST_HOLD_SECONDS if self.request.rest else HOLD_SECONDS
+        async with copies.still(self.fleet, self.request.container, self.request.rest):
+            await write_frame(self.writer, {"type": "held"})
+            copied = asyncio.ensure_future(read_frame(self.reader))
+            try:
+                deadline = asyncio.get_running_loop().time() + seconds
+                # Looked at now and then: a daemon that ends cannot wait for its clients.
+                while not copied.done() and not self.fleet.closing:
+                    left = deadline - asyncio.get_running_loop().time()
+                    if left <= 0:
+                        break
+                    await asyncio.wait([copied], timeout=min(left, 0.5))
+                if not copied.done():
+                    raise HoldOver(f"The container was held for {seconds:g} seconds, and could not be for longer.")
+                if copied.result() is None:
+                    raise ConnectionResetError("the client ended while it held a container")
+            finally:
+                copied.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError, FrameError):
+                    await copied  # it gives the reader free, which a refusal still needs
 
     async def _place(self, sandbox: Sandbox) -> None:
         request = self.request

@@ -94,12 +94,22 @@ async def sweep(database: Database, results_for: timedelta, now: datetime | None
             )
         )
         touched.update(left)
-    for batch_id in [*deleted, *touched]:
+    for batch_id in touched:
         while await _remove_piece(database, batch_id):
             pass
-    async with database.writing() as session:
-        await session.execute(delete(MessageBatchRow).where(MessageBatchRow.id.in_(deleted)))
+    await remove_deleted(database)
     return len(touched.union(deleted))
+
+
+async def remove_deleted(database: Database) -> None:
+    """Remove batches that clients have deleted, with their requests and results."""
+    async with database.reading() as session:
+        deleted = list(await session.scalars(select(MessageBatchRow.id).where(MessageBatchRow.deleted.is_(True))))
+    for batch_id in deleted:
+        while await _remove_piece(database, batch_id):
+            pass
+        async with database.writing() as session:
+            await session.execute(delete(MessageBatchRow).where(MessageBatchRow.id == batch_id))
 
 
 async def _remove_piece(database: Database, batch_id: str) -> bool:

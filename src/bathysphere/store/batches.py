@@ -204,6 +204,7 @@ async def delete(database: Database, workspace_id: str, batch_id: str) -> Batch 
         row = await session.scalar(_of(workspace_id).where(MessageBatchRow.id == batch_id))
         if row is not None and row.ended_at is not None:
             row.deleted = True
+            database.deleted.set()
     return None if row is None else batch_of(row)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import String, bindparam, delete, func, insert, literal, select,
 
 from bathysphere.store.database import Database
 from bathysphere.store.prepared import Prepared
-from bathysphere.store.schema import Base, ContainerFileRow, ContainerRow
+from bathysphere.store.schema import Base, ContainerFileRow, ContainerRow, PausedCellRow
 from bathysphere.store.timestamps import Moment
 from bathysphere.wire.ids import new_id
 
@@ -171,13 +171,16 @@ async def expired(database: Database, now: datetime) -> list[Container]:
 
 
 async def mark_deleted(database: Database, container_id: str, now: datetime | None = None) -> None:
-    """Its disk is gone. Marking twice keeps the first time."""
+    """Its disk is gone. Marking twice keeps the first time. The names of what lay in it go at once."""
     async with database.writing() as session:
         await session.execute(
             update(ContainerRow)
             .where(ContainerRow.id == container_id, ContainerRow.deleted_at.is_(None))
             .values(deleted_at=now or datetime.now(UTC))
         )
+        for row in (ContainerFileRow, PausedCellRow):
+            await session.execute(delete(row).where(row.container_id == container_id))
+    database.deleted.set()
 
 
 async def known(database: Database, container_ids: Iterable[str]) -> dict[str, Container]:

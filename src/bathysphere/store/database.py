@@ -21,6 +21,7 @@ import alembic.config
 import alembic.util
 import anyio
 import anyio.to_thread
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -35,6 +36,8 @@ _FULL: Final = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sql
 _FULL_DISK: Final = "The disk of the data directory is full; make room on it."
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 DATABASE_FILE: Final = "bathysphere.sqlite3"
+EARLIER_FILE: Final = "bathysphere.before-upgrade.sqlite3"
+"""The database as it was before the last change of its schema."""
 
 
 class DatabaseError(Exception):
@@ -61,6 +64,8 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         # SQLite lets one writer in at a time and makes the others poll. Our own tasks queue here instead.
         self._write_lock = asyncio.Lock()
+        self.deleted = asyncio.Event()
+        """Set when rows were deleted whose content is to leave the files too: see ``erasing``."""
 
     @classmethod
     async def open(cls, data: Path) -> Database:
@@ -145,6 +150,14 @@ class Database:
                 raise DatabaseFull(_FULL_DISK) from error
             raise
 
+    async def erase(self) -> bool:
+        """Have what was deleted leave the database's files, at once; False when somebody reads what was before.
+
+        In its pages it was overwritten when it was deleted (``secure_delete``). What is left of it is in pages that
+        wait in the write-ahead log, and in the older ones that these are going to replace.
+        """
+        return await anyio.to_thread.run_sync(_empty_log, self.data / DATABASE_FILE)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A consistent view of the database; nothing written in it is kept."""
@@ -182,8 +195,9 @@ def _prepare(data: Path, path: Path) -> None:
         path.chmod(0o600)
         with _alone(data / "start.lock"):
             _use_wal(path)
+            copied = _copy_before_migrating(path)
             migrate(path)
-        _give_to_the_owner_of(data, path, data / "start.lock")
+        _give_to_the_owner_of(data, path, data / "start.lock", *copied)
     except OSError as error:
         raise DatabaseError(
             f"The data directory {data} cannot be used: {error.strerror} ({error.filename}). "
@@ -225,19 +239,73 @@ def _use_wal(path: Path) -> None:
         raise sqlite3.DatabaseError(f"this file system does not allow a write-ahead log (journal mode {mode})")
 
 
-def migrate(path: Path) -> None:
-    """Bring the database file up to today's schema, in one transaction. Raises DatabaseError for a newer schema."""
+def _empty_log(path: Path) -> bool:
+    connection = _connection(path)
+    try:
+        # Whoever reads need not be waited for: writers would have to wait with us.
+        connection.execute("PRAGMA busy_timeout=100")
+        blocked, _pages, _written = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.close()
+    return not blocked
+
+
+def _alembic() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def revisions() -> list[str]:
+    """Every revision of the schema that this version knows, oldest first."""
+    known = ScriptDirectory.from_config(_alembic()).walk_revisions()
+    return [script.revision for script in known][::-1]
+
+
+def _copy_before_migrating(path: Path) -> list[Path]:
+    """Keep the database as it is, beside it, if it has rows and is about to get another schema; the copy.
+
+    There is one such copy at a time; ``erasing`` removes it after some days.
+    """
+    connection = _connection(path)
+    try:
+        versions = "SELECT name FROM sqlite_master WHERE name = 'alembic_version'"
+        if connection.execute(versions).fetchone() is None:
+            return []
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        known = revisions()
+        if found is None or found[0] not in known[:-1]:
+            return []  # it is of today; or newer, which is refused
+        copy, new = path.with_name(EARLIER_FILE), path.with_name(f"{EARLIER_FILE}.new")
+        new.unlink(missing_ok=True)
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        target = sqlite3.connect(new)
+        try:
+            connection.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")
+        finally:
+            target.close()
+        new.rename(copy)
+    finally:
+        connection.close()
+    return [copy]
+
+
+def migrate(path: Path, revision: str = "head") -> None:
+    """Bring the database file up to a schema, today's if none is given, in one transaction.
+
+    Raises DatabaseError for a newer one.
+    """
     engine = create_engine(
         URL.create("sqlite", database=str(path)), execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}
     )
     _speak_sqlite(engine)
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    config = _alembic()
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
+            alembic.command.upgrade(config, revision)
     except alembic.util.CommandError as error:
         raise DatabaseError(
             f"{path} was written by a newer version of bathysphere: {error}. Use that version, or another directory."
@@ -255,7 +323,8 @@ def _connection(path: Path) -> sqlite3.Connection:
 
 def _set_up(connection: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}", "synchronous=FULL"):
+    # secure_delete: what is deleted is overwritten with zeros, not only forgotten (docs/operating.md, "What is kept").
+    for pragma in ("foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}", "synchronous=FULL", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

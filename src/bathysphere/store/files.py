@@ -200,6 +200,7 @@ async def delete(database: Database, blobs: Blobs, workspace_id: str, file_id: s
         if row is None or row.workspace_id != workspace_id:
             return False
         await session.delete(row)
+    database.deleted.set()
     if row.blob_key is not None:
         await forget(blobs, row.blob_key)
     return True

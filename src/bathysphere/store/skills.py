@@ -278,6 +278,7 @@ async def delete_skill(
             raise HasVersions
         await session.execute(delete(SkillVersionRow).where(SkillVersionRow.skill_id == skill_id))
         await session.delete(skill)
+    database.deleted.set()
     for key in keys:
         await forget(blobs, key)
     return True
@@ -317,6 +318,7 @@ async def delete_version(
             skill.latest_version_id = left
         skill.updated_at = now or datetime.now(UTC)
         await session.delete(row)
+    database.deleted.set()
     await forget(blobs, row.blob_key)
     return shown_version(row)
 
@@ -390,6 +392,7 @@ async def remove_own(database: Database, blobs: Blobs, gone: Callable[[Skill], b
         await session.execute(delete(SkillVersionRow).where(of_them))
         for row in rows:
             await session.delete(row)
+    database.deleted.set()
     for key in keys:
         await forget(blobs, key)
     return ids

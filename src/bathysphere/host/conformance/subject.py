@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bathysphere.host import copies
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.configuration import Configuration
 from bathysphere.host.contract import Cell, Command, SandboxFailed, ToolAnswer, ToolFunction
@@ -61,7 +62,7 @@ class Subject:
         """A copy of the container, as a new one; its name."""
         name = f"check_{os.urandom(6).hex()}"
         self._made.append(name)
-        await self.fleet.fork(self.name, name)
+        await copies.fork(self.fleet, self.name, name)
         return name
 
     async def clear(self) -> None:

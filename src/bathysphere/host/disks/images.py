@@ -112,7 +112,7 @@ class Images:
         if self._folders.exists(container_id):
             return self._folders.age_seconds(container_id)
         try:
-            made = float(os.getxattr(self._root / container_id, _MADE))
+            made = float(os.getxattr(self._root / container_id, MADE))
         except (OSError, ValueError):
             return 0.0
         return max(0.0, time.time() - made)
@@ -309,7 +309,8 @@ class Images:
         await self._worker.close()
 
 
-_MADE = "user.bathysphere.made"
+MADE = "user.bathysphere.made"
+"""Attribute of a disk's file: when it was made, in seconds since 1970."""
 
 _OPERATIONS: dict[str, Callable[..., object]] = {
     "make": lambda path, size: filesystem.make_template(Path(path), size),
@@ -331,7 +332,7 @@ def _copy(source: Path, new: Path) -> None:
 
 def _note(new: Path) -> None:
     with contextlib.suppress(OSError):  # not every file system has attributes
-        os.setxattr(new, _MADE, str(time.time()).encode())
+        os.setxattr(new, MADE, str(time.time()).encode())
 
 
 def _mounted(path: Path) -> bool:

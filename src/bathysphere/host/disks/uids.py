@@ -6,6 +6,18 @@ from collections.abc import Iterable
 
 from bathysphere.host.disks.base import DiskError
 from bathysphere.host.processes import Identity
+from bathysphere.settings import HostSettings
+
+
+def range_of(settings: HostSettings, name: str) -> tuple[int, int]:
+    """The first user id of a daemon's sandboxes, and how many there are; ``name`` is the daemon's own.
+
+    Twice as many as can run, not more, because what maps files to an id is kept. Data directories begin at different
+    ones, so that two daemons seldom meet.
+    """
+    seed = int(name.rpartition("-")[2], 16)
+    count = min(settings.uid_count, 2 * settings.max_sandboxes + 16)
+    return settings.first_uid + seed % (settings.uid_count - count + 1), count
 
 
 class UserIds:

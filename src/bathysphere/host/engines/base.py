@@ -67,6 +67,10 @@ class RunningSandbox(Protocol):
     def alive(self) -> bool:
         """Whether it has not ended at this moment: the kernel's word, which may come before that of ``stdout``."""
 
+    @property
+    def roots(self) -> list[int]:
+        """Processes from which every other one of the sandbox descends, as long as it is alive."""
+
     async def kill(self) -> None:
         """End every process of the sandbox and wait until all are gone. May be called again."""
 

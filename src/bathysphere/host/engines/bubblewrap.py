@@ -225,6 +225,11 @@ class BubblewrapSandbox:
                 ends.register(process.fileno(), select.POLLIN)
         return not ends.poll(0)
 
+    @property
+    def roots(self) -> list[int]:
+        """See RunningSandbox."""
+        return [process.pid for process in (self._monitor, self._first) if process is not None]
+
     async def find_first(self, info: int) -> None:
         """Hold process 1 of the sandbox: when it has ended, the kernel has ended every other one in there.
 

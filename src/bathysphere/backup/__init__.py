@@ -1,0 +1,1 @@
+"""Backups of a whole data directory, taken while a server works, and their restoring."""
