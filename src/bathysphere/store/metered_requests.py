@@ -82,8 +82,11 @@ def write(connection: sqlite3.Connection, requests: Iterable[MeteredRequest]) ->
     minutes: dict[tuple[Any, ...], Counter[str]] = {}
     totals: Counter[tuple[str, str]] = Counter()
     rows = []
+    organizations: dict[str, str | None] = {}
     for request in requests:
-        organization_id = workspaces.organization_of(connection, request.workspace_id)
+        if request.workspace_id not in organizations:
+            organizations[request.workspace_id] = workspaces.organization_of(connection, request.workspace_id)
+        organization_id = organizations[request.workspace_id]
         if organization_id is None:
             continue  # its workspace has been removed by hand
         rows.append({**{name: getattr(request, name) for name in _OWN}, "organization_id": organization_id})
