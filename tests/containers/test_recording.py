@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from bathysphere.api.metered_turn import MeteredTurn
 from bathysphere.containers import records as records_module
 from bathysphere.containers.container import CommandResult, ForeignCell
 from bathysphere.containers.containers import Containers
@@ -17,19 +18,25 @@ from bathysphere.containers.host import (
     CellGone,
     CellWaits,
     Command,
+    ContainerDeleted,
     DiskFull,
     EditorCommand,
     InterpreterBusy,
     PathNotFound,
     ToolAnswer,
     ToolFunction,
+    UnknownContainer,
 )
 from bathysphere.containers.recording import Actor, Recorder
-from bathysphere.containers.records import Records
+from bathysphere.containers.records import Records, Written
 from bathysphere.settings import Settings
 from bathysphere.store import audit
 from bathysphere.store.audit import Call
 from bathysphere.store.database import DatabaseFull
+from bathysphere.store.execution_report import execution_time
+from bathysphere.store.usage_report import Stretch
+from bathysphere.wire.errors import Overloaded
+from bathysphere.wire.message import Usage
 from tests.containers.conftest import Parts
 
 
@@ -37,6 +44,12 @@ async def recorded(parts: Parts, container_id: str) -> Sequence[Call]:
     """The record, oldest first, without the making of the container."""
     await parts.containers.records.flush()
     return list(reversed(await audit.latest(parts.database, container_id, 1000)))[1:]
+
+
+async def booked_seconds(parts: Parts) -> int:
+    await parts.containers.records.flush()
+    always = Stretch(0, 2**40, 86_400)
+    return sum(day.seconds for day in await execution_time(parts.database, None, always))
 
 
 async def test_commands_edits_and_files_are_recorded_with_who_and_how(parts: Parts) -> None:
@@ -89,6 +102,20 @@ async def test_a_call_that_fails_is_recorded_with_the_reason(parts: Parts) -> No
     assert call.outcome == "failed"
     assert call.error is not None
     assert call.error.startswith("UnknownContainer: ")
+
+
+async def test_who_deletes_a_container_in_the_middle_of_a_call_pays_for_what_ran(parts: Parts) -> None:
+    container = await parts.containers.create(parts.actor)
+    running = asyncio.create_task(container.run(Command("bash", "sleep 60", 60)))
+    while (await parts.host.list())[0].state != "busy":
+        await asyncio.sleep(0.01)
+    await parts.containers.delete(parts.actor, container.id)
+    with pytest.raises(ContainerDeleted):
+        await running
+    assert await booked_seconds(parts) == 300
+    with pytest.raises(UnknownContainer):
+        await container.run(Command("bash", "true", 60))
+    assert await booked_seconds(parts) == 300
 
 
 async def test_the_text_of_commands_can_be_kept_out(parts: Parts) -> None:
@@ -145,6 +172,25 @@ async def test_a_record_of_an_unknown_container_does_not_hold_up_others(parts: P
     assert "x" in [call.subject for call in await audit.latest(parts.database, container.id, 10)]
 
 
+async def test_a_turn_that_the_database_does_not_take_does_not_hold_up_others(
+    parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one whose upstream reports more tokens than can be: it counts no longer as one that is still to come."""
+    written: list[Written] = []
+    records = Records(parts.database, parts.settings.metering.tariff(), written.append)
+    for tokens in (1, 2**70, 3):
+        turn = MeteredTurn(parts.actor, "model", None, records)
+        turn.usage = Usage.model_construct(input_tokens=tokens)
+        with turn.metered():
+            pass
+    await records.flush()
+    await records.close()
+    told = [request for one in written for request in one.requests]
+    assert [request.uncached_input_tokens for request in told] == [1, 3]
+    assert [request.uncached_input_tokens for one in written for request in one.lost] == [2**70]
+    assert str(2**70) in caplog.text
+
+
 async def test_when_records_cannot_be_written_calls_are_refused_in_the_end(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +206,8 @@ async def test_when_records_cannot_be_written_calls_are_refused_in_the_end(
         with pytest.raises(DiskFull, match="cannot be recorded"), recorder.call("bash", "x"):
             ran = True
         assert not ran
+        with pytest.raises(Overloaded, match="cannot be recorded"):
+            MeteredTurn(parts.actor, "model", None, records).check()
     await records.flush()
     with recorder.call("bash", "there is room again"):
         ran = True

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bathysphere.containers.container import Container
+from bathysphere.containers.host import DiskFull
 from bathysphere.containers.recording import Actor
 from bathysphere.containers.records import Records
 from bathysphere.store.metered_requests import MeteredRequest
-from bathysphere.wire.errors import ApiError
+from bathysphere.wire.errors import ApiError, Overloaded
 from bathysphere.wire.message import Usage
 
 _MODEL_CHARACTERS: Final = 200
@@ -32,6 +33,13 @@ class MeteredTurn:
         self._records = records
         self.usage = Usage()
         self.container: Container | None = None
+
+    def check(self) -> None:
+        """Raises Overloaded when what the turn uses could not be written down."""
+        try:
+            self._records.check()
+        except DiskFull as error:
+            raise Overloaded(str(error)) from error
 
     @contextmanager
     def metered(self) -> Iterator[None]:

@@ -95,6 +95,7 @@ class TurnWork:
         metering = MeteredTurn(self._actor, body.model, self._batch_id, self._serving.containers.records)
         quotas = self._serving.containers.quotas
         with self._rate_limits.turn(self._actor) as slot:
+            metering.check()
             quotas.admit(self._actor, can_run_code=self.can_run_code)
             with metering.metered():
                 named = await named_skills(self._serving.database, self._actor.workspace_id, body, headers)

@@ -51,8 +51,9 @@ class Containers:
         await self.records.close()
 
     def _written(self, written: Written) -> None:
-        for request in written.requests:
+        for request in [*written.requests, *written.lost]:
             self.quotas.written(request.workspace_id, request.api_key_id)
+        for request in written.requests:
             metrics.METERED_REQUESTS.labels(request.outcome).inc()
         for charge in written.charges:
             metrics.EXECUTION_SECONDS.labels("paid").inc(charge.paid_seconds)
@@ -115,11 +116,12 @@ class Containers:
         return await self._make(actor, (await self._usable(actor, container_id)).id)
 
     async def _make(self, actor: Actor, origin: str | None) -> Container:
-        self.records.check()
-        self.quotas.check_container(actor)
         container_id = new_id("container")
         # The record is written when its container is known, so it comes last, also for one that could not be made.
-        with self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""):
+        with (
+            self.quotas.making(actor, container_id),
+            self._recorder(container_id, actor).call("create" if origin is None else "fork", origin or ""),
+        ):
             try:
                 if origin is None:
                     engine = workspaces.engine(self._database, actor.workspace_id)

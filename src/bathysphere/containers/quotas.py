@@ -85,6 +85,7 @@ def _living(subject: str) -> Prepared:
 
 
 _LIVING: Final = {subject: _living(subject) for subject in ("organization", "workspace", "key")}
+_KNOWN: Final = Prepared(select(ContainerRow.id).where(ContainerRow.id == bindparam("container_id")))
 
 
 class QuotaReached(HostError):
@@ -127,6 +128,8 @@ class Quotas:
         """Requests that have been let in and are not in the books yet, by subject."""
         self._at_work: dict[str, Counter[str]] = {}
         """Containers in which something runs, by subject."""
+        self._made: dict[str, set[str]] = {}
+        """Containers that are being made, by subject."""
         self._warned: set[tuple[str, str, str]] = set()
 
     def standings(self, actor: Actor) -> list[Standing]:
@@ -219,16 +222,34 @@ class Quotas:
                 if not running:
                     del self._at_work[subject]
 
-    def check_container(self, actor: Actor) -> None:
-        """Raises QuotaReached when there may be no further container."""
+    @contextmanager
+    def making(self, actor: Actor, container_id: str) -> Iterator[None]:
+        """A container is made inside. Raises QuotaReached when there may be no further one."""
+        self._check_container(actor)
+        subjects = self._subjects(actor)
+        for subject in subjects:
+            self._made.setdefault(subject, set()).add(container_id)
+        try:
+            yield
+        finally:
+            for subject in subjects:
+                self._made[subject].discard(container_id)
+                if not self._made[subject]:
+                    del self._made[subject]
+
+    def _check_container(self, actor: Actor) -> None:
         for row in self._rows(actor):
             if row.containers is None:
                 continue
             kind = _SUBJECTS[row.subject_id.partition("_")[0]][0]
             found = self._database.one(_LIVING[kind], subject=row.subject_id, now=datetime.now(UTC))
-            if found is not None and found.living >= row.containers:
+            living = 0 if found is None else found.living
+            # Those that are made at the same time count, each once.
+            made = self._made.get(row.subject_id, ())
+            living += sum(self._database.one(_KNOWN, container_id=container_id) is None for container_id in made)
+            if living >= row.containers:
                 raise QuotaReached(
-                    f"This {_kind(row.subject_id)} ({row.subject_id}) has {found.living} containers, and its quota "
+                    f"This {_kind(row.subject_id)} ({row.subject_id}) has {living} containers, and its quota "
                     f"allows {row.containers}. Delete some, name one of them in `container`, or have the quota raised.",
                     row.subject_id,
                     "containers",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from bathysphere.containers.host import (
+    ContainerDeleted,
     DiskFull,
     HostError,
     HostUnavailable,
@@ -142,7 +143,8 @@ class Recorder:
                 yield call
         except BaseException as error:
             call.outcome, call.error = _ended_by(error)
-            carried_out = not isinstance(error, _NOT_CARRIED_OUT)
+            # Who deletes a container in the middle of a call has had what ran until then.
+            carried_out = isinstance(error, ContainerDeleted) or not isinstance(error, _NOT_CARRIED_OUT)
             raise
         finally:
             execution = so_far()

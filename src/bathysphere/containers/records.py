@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from bathysphere.metering.charges import Charge, Execution
 from bathysphere.metering.tariff import Tariff
 from bathysphere.store import audit, execution_time, metered_requests
 from bathysphere.store.audit import Call
-from bathysphere.store.database import Database, DatabaseFull
+from bathysphere.store.database import Database, DatabaseFull, RuleBroken
 from bathysphere.store.metered_requests import MeteredRequest
 
 _log = logging.getLogger(__name__)
@@ -37,6 +37,9 @@ CHECKPOINT_SECONDS: Final = 30.0
 """How often execution that goes on is booked: what a server that is killed would leave unbooked of it."""
 
 _BATCH: Final = 500
+_UNUSABLE: Final = (RuleBroken, sqlite3.DataError, sqlite3.InterfaceError, ValueError, OverflowError)
+"""What the database says of an entry that it will never take."""
+
 _RETRY_SECONDS: Final = 1.0
 
 Entry = Call | Execution | MeteredRequest
@@ -54,11 +57,15 @@ def _told(entry: Entry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a transaction has added to the books; ``unknown`` are calls of containers that the store does not know."""
+    """What a transaction has added to the books.
+
+    ``unknown`` are calls of containers that the store does not know, ``lost`` turns that it would not take.
+    """
 
     charges: list[Charge]
     requests: list[MeteredRequest]
     unknown: list[Call]
+    lost: list[MeteredRequest]
 
 
 class Records:
@@ -131,11 +138,19 @@ class Records:
         await asyncio.shield(asyncio.create_task(self._flush()))
 
     async def _flush(self) -> None:
+        most = _BATCH
         async with self._writing:
             while self._waiting:
-                batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
+                batch = [self._waiting[place] for place in range(min(most, len(self._waiting)))]
                 entries = [entry for together in batch for entry in together]
-                written = await self._database.transaction(partial(_write, entries, self._tariff))
+                try:
+                    written = await self._database.transaction(partial(_write, entries, self._tariff))
+                except _UNUSABLE:
+                    if len(batch) > 1:
+                        most = 1  # it is one of them, and must not keep all the others out of the books
+                        continue
+                    written = _left_out(entries)
+                    most = _BATCH
                 for call in written.unknown:
                     _log.error("a call of %s, which the store does not know, is not recorded", call.container_id)
                 for _ in batch:
@@ -178,4 +193,9 @@ def _write(entries: Iterable[Entry], tariff: Tariff, connection: sqlite3.Connect
     unknown = audit.write(connection, calls)
     charges = execution_time.write(connection, executions, tariff)
     metered_requests.write(connection, requests)
-    return Written(charges, requests, unknown)
+    return Written(charges, requests, unknown, [])
+
+
+def _left_out(entries: Sequence[Entry]) -> Written:
+    _log.exception("the database does not take this record: %s", "; ".join(map(_told, entries)))
+    return Written([], [], [], [entry for entry in entries if isinstance(entry, MeteredRequest)])

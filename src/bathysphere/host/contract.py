@@ -34,6 +34,10 @@ class UnknownContainer(HostError):
     """The host has no disk for this container id."""
 
 
+class ContainerDeleted(UnknownContainer):
+    """The container was deleted while the call ran in it."""
+
+
 class DiskFull(HostError):
     """The container's disk (or its share of it) is full; what was being written has been removed."""
 

@@ -18,6 +18,7 @@ from bathysphere.host import stillness
 from bathysphere.host.cells import HeldCell
 from bathysphere.host.cgroups import CgroupError, Cgroups, Group, GroupLimits
 from bathysphere.host.contract import (
+    ContainerDeleted,
     DiskFull,
     HostedContainer,
     InterpreterBusy,
@@ -222,7 +223,8 @@ class Fleet:
                 log.warning("%s: ended, because %s%s", container_id, error, said)
                 await self.end(resident)
                 if resident.deleted:
-                    raise unknown(container_id) from error
+                    said = f"The container {container_id} was deleted in the middle of the call."
+                    raise ContainerDeleted(said) from error
                 why = "it ran out of memory" if out_of_memory else str(error)
                 raise SandboxFailed(
                     f"The sandbox was ended in the middle of the call: {why}. The container's files are kept."

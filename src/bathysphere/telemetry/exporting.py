@@ -6,6 +6,7 @@ The SDK's global provider is left alone: libraries of ours would report to it, w
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -49,6 +50,8 @@ class ExportedTracing:
 
     def __init__(self, settings: TraceSettings) -> None:
         """What ``settings`` leave open, the variables of OpenTelemetry say: headers, timeouts, sampler, names."""
+        # That it tries again is no news; that it has given up is.
+        logging.getLogger("opentelemetry").setLevel(logging.ERROR)
         name = os.environ.get("OTEL_SERVICE_NAME", "").strip() or "bathysphere"
         self._ids = _RequestIds()
         self._exporter = OTLPSpanExporter(endpoint=_traces_url(settings.endpoint))

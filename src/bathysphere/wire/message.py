@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -25,6 +25,12 @@ StopReason = Literal[
     "refusal",
     "model_context_window_exceeded",
 ]
+
+
+LARGEST_COUNT: Final = 2**53 - 1
+"""Of tokens: what every reader of JSON can tell apart, and the books can hold."""
+
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 
 
 def timestamp(moment: datetime) -> str:
@@ -63,8 +69,8 @@ class Container(BaseModel):
 class CacheCreation(BaseModel):
     """Tokens written to the upstream's prompt cache."""
 
-    ephemeral_5m_input_tokens: int = 0
-    ephemeral_1h_input_tokens: int = 0
+    ephemeral_5m_input_tokens: Count = 0
+    ephemeral_1h_input_tokens: Count = 0
 
 
 class ServerToolUsage(BaseModel):
@@ -80,11 +86,11 @@ class Usage(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    input_tokens: int = Field(default=0, ge=0)
-    cache_creation_input_tokens: int = Field(default=0, ge=0)
-    cache_read_input_tokens: int = Field(default=0, ge=0)
+    input_tokens: Count = 0
+    cache_creation_input_tokens: Count = 0
+    cache_read_input_tokens: Count = 0
     cache_creation: CacheCreation = CacheCreation()
-    output_tokens: int = Field(default=0, ge=0)
+    output_tokens: Count = 0
     server_tool_use: ServerToolUsage | None = None
     service_tier: str | None = "standard"
     inference_geo: str | None = "not_available"
