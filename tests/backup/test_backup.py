@@ -23,7 +23,7 @@ from bathysphere.backup.restoring import check, restore
 from bathysphere.settings import Settings, store_directory
 from bathysphere.store import containers, files, keys, workspaces
 from bathysphere.store.blobs_local import LocalBlobs
-from bathysphere.store.database import DATABASE_FILE, Database
+from bathysphere.store.database import DATABASE_FILE, Database, migrate, revisions
 from bathysphere.store.schema import Base
 from tests.backup.drill import Outcome, drill
 
@@ -217,6 +217,17 @@ def test_a_series_shares_what_has_not_changed_and_keeps_the_newest(kept: Kept) -
         "20260109T000000Z",
     ]
     check(places[2], silent)
+
+
+def test_an_older_schema_is_backed_up_as_it_is_and_restored_as_todays(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    store_directory(data).mkdir(parents=True)
+    migrate(store_directory(data) / DATABASE_FILE, revisions()[0])
+    manifest = make(Source(data, IMAGE, None), tmp_path / "backup", silent)
+    assert manifest.schema_revision == revisions()[0]
+    restore(tmp_path / "backup", tmp_path / "restored", Settings(), silent)
+    with sqlite3.connect(store_directory(tmp_path / "restored") / DATABASE_FILE) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (revisions()[-1],)
 
 
 def test_every_column_that_names_a_blob_is_known() -> None:

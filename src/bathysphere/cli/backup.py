@@ -43,8 +43,8 @@ _BETWEEN_SECONDS: Final = 5.0
 def backup(destination: Path, data: Path | None, config: Path | None, keep: int | None, as_json: bool) -> None:
     """Make a backup of the data directory in DESTINATION, a directory that is not there yet.
 
-    The server goes on meanwhile. It holds all that is in the data directory, for root or the server's user alone to
-    read; `bathysphere restore` puts it back. Keep it on another disk.
+    The server goes on meanwhile. The backup holds all that is in the data directory, for its owner alone to read;
+    `bathysphere restore` puts it back. Keep it on another disk.
     """
     directory = data_directory.of(data)
     data_directory.check_there(directory)
