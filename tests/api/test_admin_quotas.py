@@ -109,6 +109,7 @@ def test_the_list_is_paged_through(server: Server) -> None:
         ({"dollars": -1}, "dollars: Input should be greater than 0"),
         ({"dollars": 1e10}, "dollars: Input should be greater than 0"),
         ({"containers": 2**70}, "containers: "),
+        ({"requests": 10**400}, "requests: Input should be greater than 0"),
         ({"containers": 1.5}, "containers: Input should be a valid integer"),
         ({"requests": "10"}, "requests: Input should be a number, or null for no limit"),
         ({"requests": True}, "requests: Input should be a number, or null for no limit"),

@@ -10,14 +10,15 @@ import anthropic
 import pytest
 from anthropic.types.shared.enforced_spend_limit_reached_error import EnforcedSpendLimitReachedError
 
-from tests.clients.asking import CODE_EXECUTION, ask, get, post, question, send
+from tests.clients.asking import ask, get, post, question
 from tests.clients.events import streaming
-from tests.clients.test_going_away import eventually
+from tests.clients.test_going_away import eventually, post_file
 from tests.metering.books import Books
 from tests.seeds import expectations
 from tests.server import Server, running_server
 
 HELLO = question("Hello") | {"tools": []}
+DONE = "```bash\necho done\n```"
 THREE_CALLS = "```bash\necho one\n```\n```bash\necho two\n```\n```bash\necho three\n```"
 
 
@@ -83,18 +84,40 @@ def test_a_quota_reached_in_the_middle_of_a_stream(limited: Server, books: Books
     assert books.agree()
 
 
+def begun_batch(server: Server, count: int, content: Any = DONE, key: str | None = None) -> str:
+    """Its path."""
+    params = question(content)
+    batch = {"requests": [{"custom_id": f"r{number}", "params": params} for number in range(count)]}
+    return f"/v1/messages/batches/{post(server, '/v1/messages/batches', batch, key).json()['id']}"
+
+
+def ended(server: Server, path: str, key: str | None = None) -> list[dict[str, Any]]:
+    """The results of a batch, when it has come to its end."""
+    assert eventually(lambda: get(server, path, key).json()["processing_status"] == "ended")
+    lines = get(server, path + "/results", key).body.decode().splitlines()
+    return [json.loads(line)["result"] for line in lines]
+
+
+def test_a_batch_that_waits_for_room_keeps_nobody_else_waiting(limited: Server, books: Books) -> None:
+    """Its requests are put off, also those that would bring a file into a container, and none is refused."""
+    books.set_quota(books.id_of_key(limited.key), concurrent_containers=1)
+    content = [{"type": "text", "text": DONE}, {"type": "container_upload", "file_id": post_file(limited)}]
+    with streaming(limited, question("```bash\nsleep 253\n```")):
+        assert eventually(lambda: bool(limited.processes("sleep 253")))
+        waiting = begun_batch(limited, 12, content)
+        other = begun_batch(limited, 3, key=limited.other_key)
+        assert [one["type"] for one in ended(limited, other, limited.other_key)] == ["succeeded"] * 3
+        assert get(limited, waiting).json()["processing_status"] == "in_progress"
+    assert [one["type"] for one in ended(limited, waiting)] == ["succeeded"] * 12
+    assert books.agree()
+
+
 def test_a_quota_reached_in_the_middle_of_a_batch(limited: Server, books: Books) -> None:
     key = books.id_of_key(limited.key)
     books.set_quota(key, requests=books.requests(key) + 5)
 
     def carried_out(count: int) -> list[dict[str, Any]]:
-        params = {**question("```bash\necho done\n```"), "tools": [CODE_EXECUTION]}
-        batch = {"requests": [{"custom_id": f"r{number}", "params": params} for number in range(count)]}
-        made = post(limited, "/v1/messages/batches", batch).json()
-        path = f"/v1/messages/batches/{made['id']}"
-        assert eventually(lambda: get(limited, path).json()["processing_status"] == "ended")
-        lines = get(limited, path + "/results").body.decode().splitlines()
-        return [json.loads(line)["result"] for line in lines]
+        return ended(limited, begun_batch(limited, count))
 
     first = carried_out(8)
     assert sorted(result["type"] for result in first) == ["errored"] * 3 + ["succeeded"] * 5
@@ -133,13 +156,7 @@ def test_containers_and_storage(limited: Server, books: Books) -> None:
 
 
 def test_a_file_that_is_attached_is_booked_without_a_call(limited: Server, books: Books) -> None:
-    body = (
-        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n'
-        b"Content-Type: text/csv\r\n\r\na,b\r\n--x--\r\n"
-    )
-    headers = [("x-api-key", limited.key), ("content-type", "multipart/form-data; boundary=x")]
-    file_id = send(limited, "POST", "/v1/files", headers, body).json()["id"]
-    content = [{"type": "text", "text": "Hello"}, {"type": "container_upload", "file_id": file_id}]
+    content = [{"type": "text", "text": "Hello"}, {"type": "container_upload", "file_id": post_file(limited)}]
     answer = ask(limited, content)
     assert not expectations.results(answer)
     assert books.seconds_of(answer["container"]["id"]) == 300

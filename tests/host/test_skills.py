@@ -147,6 +147,20 @@ async def test_two_requests_at_once_leave_what_one_of_them_wanted(container: Con
     assert await seen(container) in {f"{name}/SKILL.md:{name}\n" for name in ("one", "two", "three")}
 
 
+async def test_skills_keep_nothing_awake(make_host: MakeHost) -> None:
+    """To be given others again and again is no use of a container, so what it left in its background ends."""
+    host = make_host(host={"idle_seconds": 0.3})
+    await host.create("one")
+    await Container(host, "one").bash("sleep 1000 &")
+    for number in range(300):
+        await asyncio.sleep(0.05)
+        if (await host.list())[0].state == "suspended":
+            break
+        await host.set_skills("one", [skill("one", {"SKILL.md": str(number).encode()})])
+    assert (await host.list())[0].state == "suspended"
+    assert await seen(Container(host, "one")) == f"one/SKILL.md:{number - 1}\n"
+
+
 def debugfs(disk: Path, command: str) -> str:
     return subprocess.run(
         ["debugfs", "-w", "-R", command, str(disk)], check=True, capture_output=True, text=True

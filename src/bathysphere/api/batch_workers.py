@@ -63,6 +63,8 @@ class BatchWorkers:
         self._id = new_id("worker")
         self._claimed: asyncio.Queue[Claimed] = asyncio.Queue()
         self._taken = asyncio.Event()
+        self._put_off: dict[str, list[Claimed]] = {}
+        """By workspace: those that would only wait, while as many of it run as its quota lets work."""
         self._running: list[asyncio.Task[None]] = []
         self._stopping = False
         self._last_workspace = ""
@@ -127,7 +129,14 @@ class BatchWorkers:
             self._taken.clear()
             await self._taken.wait()
             return
-        found = await batch_queue.claim(self._serving.database, self._id, wanted, self._lease, self._last_workspace)
+        found = await batch_queue.claim(
+            self._serving.database,
+            self._id,
+            wanted,
+            self._lease,
+            self._last_workspace,
+            without_workspaces=self._put_off,
+        )
         for claimed in found:
             self._claimed.put_nowait(claimed)
         if found:
@@ -158,15 +167,24 @@ class BatchWorkers:
     async def _run_next(self) -> None:
         claimed = await self._claimed.get()
         self._taken.set()
+        batch, quotas = claimed.batch, self._serving.containers.quotas
+        actor = Actor(batch.workspace_id, batch.api_key_id)
+        if quotas.crowded(actor):
+            self._put_off.setdefault(batch.workspace_id, []).append(claimed)
+            return
         task = asyncio.current_task()
         assert task is not None
         task.set_name(_BUSY)
         try:
-            begun = await self._journal.begin(claimed.number)
-            if begun is not None:
-                await self._run(claimed.batch, begun)
+            with quotas.of_batch(actor):
+                begun = await self._journal.begin(claimed.number)
+                if begun is not None:
+                    await self._run(batch, begun)
         finally:
             task.set_name("")
+            for waiting in [one for many in self._put_off.values() for one in many]:
+                self._claimed.put_nowait(waiting)
+            self._put_off.clear()
 
     async def _run(self, batch: Batch, begun: Begun) -> None:
         request_id = new_request_id()

@@ -99,7 +99,9 @@ class TurnWork:
             quotas.admit(self._actor, can_run_code=self.can_run_code)
             with metering.metered():
                 named = await named_skills(self._serving.database, self._actor.workspace_id, body, headers)
-                opened = self._opened = await _Opened.prepare(self._serving, self._actor, body, checked, named)
+                opened = self._opened = await _Opened.prepare(
+                    self._serving, self._actor, body, checked, named, patient=self._batch_id is not None
+                )
                 metering.container = opened.container
 
                 async def open_container() -> Container:
@@ -110,8 +112,6 @@ class TurnWork:
                         # Before a container is made that nothing could run in.
                         quotas.check_execution(self._actor, opened.container_id or "")
                     container = metering.container = await opened.open()
-                    if self._batch_id is not None:
-                        await quotas.room_at_work(self._actor, container.id)
                     return container
 
                 span.set(container_id=opened.container_id)
@@ -138,11 +138,15 @@ class TurnWork:
 
 
 class _Opened:
-    """The turn's container: the one that the request names, or one made when it is first needed."""
+    """The turn's container: the one that the request names, or one made when it is first needed.
 
-    def __init__(self, serving: Services, actor: Actor, container: Container | None) -> None:
+    Who is ``patient`` waits until so few containers are at work that this one may be too.
+    """
+
+    def __init__(self, serving: Services, actor: Actor, container: Container | None, *, patient: bool) -> None:
         self._serving = serving
         self._actor = actor
+        self._patient = patient
         self._container = container
         self._made: Container | None = None
         self.filenames: dict[str, str] = {}
@@ -150,7 +154,14 @@ class _Opened:
 
     @classmethod
     async def prepare(
-        cls, serving: Services, actor: Actor, body: MessagesRequest, checked: Checked, named: NamedSkills | None
+        cls,
+        serving: Services,
+        actor: Actor,
+        body: MessagesRequest,
+        checked: Checked,
+        named: NamedSkills | None,
+        *,
+        patient: bool,
     ) -> _Opened:
         """Find the named container and bring the uploads and the skills into it.
 
@@ -161,13 +172,13 @@ class _Opened:
             container = None if wanted is None else await serving.containers.open(actor, wanted)
         except (NotFound, InvalidRequest) as error:
             raise without_container(error, checked) from error
-        opened = cls(serving, actor, container)
+        opened = cls(serving, actor, container, patient=patient)
         opened.filenames = await serving.containers.filenames(wanted)
         missing = await _missing_uploads(serving, actor.workspace_id, body, set(opened.filenames))
         try:
-            if missing:
-                await serving.containers.place(await opened.open_for_upload(missing[0].filename), missing)
-                opened.filenames |= {file.id: file.filename for file in missing}
+            for file in missing:
+                await serving.containers.place(await opened.open_for_upload(file.filename), [file])
+                opened.filenames[file.id] = file.filename
             # Without the tool nothing could read them, and nothing changes in a container.
             if named is not None and checked.version is not None and (named.shown or wanted is not None):
                 opened.skills = named.shown
@@ -201,6 +212,8 @@ class _Opened:
         """The container, made now if there is none yet. Raises HostError."""
         if self._container is None:
             self._container = self._made = await self._serving.containers.create(self._actor)
+        if self._patient:
+            await self._serving.containers.quotas.room_at_work(self._actor, self._container.id)
         return self._container
 
     async def open_for_upload(self, filename: str) -> Container:

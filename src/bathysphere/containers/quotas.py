@@ -130,6 +130,8 @@ class Quotas:
         """Containers in which something runs, by subject."""
         self._made: dict[str, set[str]] = {}
         """Containers that are being made, by subject."""
+        self._of_batches: Counter[str] = Counter()
+        """Requests of batches that are being carried out, by subject."""
         self._warned: set[tuple[str, str, str]] = set()
 
     def standings(self, actor: Actor) -> list[Standing]:
@@ -195,6 +197,29 @@ class Quotas:
         """Wait until so few containers are at work that this one may be too: for what has time, as batches have."""
         while self._full(actor, container_id) is not None:  # noqa: ASYNC110 - other processes raise quotas too
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def crowded(self, actor: Actor) -> bool:
+        """Whether as many requests of batches are carried out as containers may be at work.
+
+        A further one would wait for room, in the place of somebody else's that has it.
+        """
+        return any(
+            row.concurrent_containers is not None and self._of_batches[row.subject_id] >= row.concurrent_containers
+            for row in self._rows(actor)
+        )
+
+    @contextmanager
+    def of_batch(self, actor: Actor) -> Iterator[None]:
+        """A request of a batch is carried out inside."""
+        subjects = self._subjects(actor)
+        self._of_batches.update(subjects)
+        try:
+            yield
+        finally:
+            for subject in subjects:
+                self._of_batches[subject] -= 1
+                if not self._of_batches[subject]:
+                    del self._of_batches[subject]
 
     def _full(self, actor: Actor, container_id: str) -> Any | None:
         """The row of the quota that has no room for another container at work."""

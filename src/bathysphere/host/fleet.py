@@ -237,9 +237,15 @@ class Fleet:
 
     @contextlib.asynccontextmanager
     async def attached(self, container_id: str) -> AsyncIterator[Resident]:
-        """A running container, for one caller alone, who calls ``make_safe``. Raises what ``turn`` does."""
+        """A running container, for one caller alone, who calls ``make_safe``. Raises what ``turn`` does.
+
+        That is no use of it: what runs in its background has no longer to live.
+        """
         async with self.turn(container_id, safe=False):
-            yield self._residents[container_id]
+            resident = self._residents[container_id]
+            last_used = resident.last_used
+            yield resident
+        resident.last_used = last_used
 
     async def create(self, container_id: str, engine: str | None = None, timing: Timing | None = None) -> None:
         """Make a disk and start a sandbox; a container that exists is started, in the engine that it has.

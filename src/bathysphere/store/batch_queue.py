@@ -8,7 +8,7 @@ queue, and those that had begun are never run again: what they had done by then 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -112,11 +112,13 @@ async def claim(
     lease: timedelta,
     after_workspace: str = "",
     now: datetime | None = None,
+    *,
+    without_workspaces: Collection[str] = (),
 ) -> list[Claimed]:
     """Take up to ``most`` queued requests, of each workspace alike and of each of its batches alike.
 
     They come in turns: one of each workspace, then the next of each. ``after_workspace`` is whose turn was the last,
-    which matters where there are more workspaces than ``most``.
+    which matters where there are more workspaces than ``most``. ``without_workspaces`` are passed over.
     """
     now = now or datetime.now(UTC)
     async with database.writing() as session:
@@ -129,6 +131,7 @@ async def claim(
                 MessageBatchRow.deleted.is_(False),
                 MessageBatchRow.cancel_initiated_at.is_(None),
                 MessageBatchRow.expires_at > now,
+                MessageBatchRow.workspace_id.not_in(list(without_workspaces)),
                 waiting,
             )
             .order_by(MessageBatchRow.created_at, MessageBatchRow.id)

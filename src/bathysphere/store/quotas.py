@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -125,7 +124,7 @@ def check(name: str, value: float | None) -> None:
     """Raises UnusableLimit, also for a name that is no limit's."""
     if name not in LARGEST:
         raise UnusableLimit(f"{name}: there is no such limit; there are {', '.join(LARGEST)}")
-    if value is not None and not (math.isfinite(value) and 0 < value <= LARGEST[name]):
+    if value is not None and not 0 < value <= LARGEST[name]:
         raise UnusableLimit(f"{name}: Input should be greater than 0 and at most {LARGEST[name]}")
 
 
