@@ -32,6 +32,7 @@ from bathysphere.skills.archive import archived
 from bathysphere.skills.bundle import Bounds, Raw, bundle
 from bathysphere.store import files, skills, workspaces
 from bathysphere.store.schema import (
+    AdminKeyRow,
     ApiKeyRow,
     FileRow,
     MessageBatchRow,
@@ -45,6 +46,11 @@ from bathysphere.wire.ids import new_id
 from tests.specification.checked import Checked
 
 KEY: Final = "my-anthropic-api-key"
+ADMIN_KEY: Final = "the same, as the tests have one key for everything"
+ORGANIZATIONS_PATH: Final = "/v1/organizations"
+ORGANIZATION: Final = "org_oracle"
+NAMED_KEY: Final = "api_key_id"
+NAMED_WORKSPACE: Final = "workspace_id"
 WORKSPACE: Final = "wrkspc_011CZkZaBF1tNoB5wlCeusgy"
 FILE: Final = "file_id"
 BATCH: Final = "message_batch_id"
@@ -72,6 +78,10 @@ class Placeholders:
         """One request; those that name the same thing one after another, since one may delete it."""
         named = scope["path"].split("/") if scope["type"] == "http" else []
         making = next((make for name, make in self._made_by_name.items() if name in named), None)
+        if scope["type"] == "http" and scope["path"].startswith(ORGANIZATIONS_PATH):
+            making = self._organization
+            headers = [(name, value) for name, value in scope["headers"] if name != b"x-api-key"]
+            scope = {**scope, "headers": [*headers, (b"x-api-key", ADMIN_KEY.encode())]}
         if scope["type"] == "http" and scope["path"].startswith(SKILLS_PATH):
             scope = {**scope, "query_string": scope["query_string"].replace(b"page=page", b"page=" + FIRST_PAGE)}
             if scope["method"] == "POST":
@@ -119,6 +129,24 @@ class Placeholders:
                     headers={}, retry=False,
                 )
             )  # fmt: skip
+
+    async def _organization(self) -> None:
+        """A workspace of it, and a key that is open."""
+        now = datetime.now(UTC)
+        async with self._services.database.writing() as session:
+            if await session.get(WorkspaceRow, NAMED_WORKSPACE) is None:
+                session.add(
+                    WorkspaceRow(id=NAMED_WORKSPACE, organization_id=ORGANIZATION, name="oracle", created_at=now)
+                )
+                await session.flush()
+            key = await session.get(ApiKeyRow, NAMED_KEY)
+            if key is None:
+                key = ApiKeyRow(
+                    id=NAMED_KEY, workspace_id=NAMED_WORKSPACE, name="oracle", secret_sha256="none", hint="…",
+                    created_at=now,
+                )  # fmt: skip
+                session.add(key)
+            key.disabled_at = key.inactive_at = None
 
     async def _skill(self) -> None:
         """One with two versions, so that either can be deleted."""
@@ -171,12 +199,22 @@ async def _identity(services: Services) -> None:
     """The workspace and the key of the tests."""
     now = datetime.now(UTC)
     async with services.database.writing() as session:
-        session.add(OrganizationRow(id="org_oracle", name="oracle", created_at=now))
+        session.add(OrganizationRow(id=ORGANIZATION, name="oracle", created_at=now))
         await session.flush()
         session.add(
-            WorkspaceRow(id=WORKSPACE, organization_id="org_oracle", name=workspaces.DEFAULT_NAME, created_at=now)
+            WorkspaceRow(id=WORKSPACE, organization_id=ORGANIZATION, name=workspaces.DEFAULT_NAME, created_at=now)
         )
         await session.flush()
+        session.add(
+            AdminKeyRow(
+                id="adminkey_oracle",
+                organization_id=ORGANIZATION,
+                name="oracle",
+                secret_sha256=hashlib.sha256(ADMIN_KEY.encode()).hexdigest(),
+                hint="…",
+                created_at=now,
+            )
+        )
         secret = hashlib.sha256(KEY.encode()).hexdigest()
         session.add(
             ApiKeyRow(
