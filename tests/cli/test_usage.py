@@ -133,6 +133,7 @@ def test_lines_may_be_for_anything_else(data: Path) -> None:
 def test_csv_and_json_hold_every_figure(data: Path) -> None:
     table = list(csv.DictReader(run(data, *MARCH, "--by", "model", "--csv").stdout.splitlines()))
     assert [row["model"] for row in table] == ["m", "'=cmd|calc\\x1b[2J"], "no formula, and nothing for a terminal"
+    assert {(row["execution_hours"], row["dollars"]) for row in table} == {("", "")}, "not known is not nothing"
     assert (table[0]["requests"], table[0]["input_tokens"]) == ("5", "5000")
     document = json.loads(run(data, *MARCH, "--by", "day", "--json").stdout)
     assert [line["execution_seconds"] for line in document["data"]] == [14400, 7200, 3600]

@@ -77,7 +77,7 @@ def usage(
     found, names, free = data_directory.run(data, work)
     ordered = _ordered(found, by)
     if form == "csv":
-        _print_csv([{by: names.get(label, label), "id": label, **_figures(line)} for label, line in ordered], by)
+        _print_csv([{by: names.get(label, label), "id": label, **_figures(line, by)} for label, line in ordered], by)
     elif form == "json":
         _print_json(period, by, ordered, names, [_free_figures(one, tariff.free_seconds) for one in free])
     elif not ordered:
@@ -169,10 +169,13 @@ def _free_figures(free: FreeTime, free_seconds: int) -> dict[str, Any]:
     }
 
 
-def _figures(line: Line) -> dict[str, Any]:
+def _figures(line: Line, by: By) -> dict[str, Any]:
     own = asdict(line)
     del own["microdollar_seconds"]
-    return {**own, "input_tokens": line.input_tokens, "execution_hours": line.hours, "dollars": line.dollars}
+    figures = {**own, "input_tokens": line.input_tokens, "execution_hours": line.hours, "dollars": line.dollars}
+    # What is not known must not look like nothing.
+    unknown = ("execution_seconds", "paid_seconds", "execution_hours", "dollars") if by == "model" else ()
+    return figures | dict.fromkeys(unknown)
 
 
 def _print_json(
@@ -189,15 +192,15 @@ def _print_json(
         "since": f"{period.since}",
         "until": f"{period.until}",
         "by": by,
-        "data": [{"id": label, "name": names.get(label, label), **_figures(line)} for label, line in ordered],
-        "total": _figures(total),
+        "data": [{"id": label, "name": names.get(label, label), **_figures(line, by)} for label, line in ordered],
+        "total": _figures(total, by),
         "free": free,
     }
     click.echo(json.dumps(document, indent=2))
 
 
 def _print_csv(rows: Sequence[Mapping[str, Any]], first: str) -> None:
-    headings = list(rows[0]) if rows else [first, "id", *_figures(Line())]
+    headings = list(rows[0]) if rows else [first, "id", *_figures(Line(), "day")]
     text = io.StringIO()
     writer = csv.DictWriter(text, headings, lineterminator="\n")
     writer.writeheader()

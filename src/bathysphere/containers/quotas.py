@@ -71,6 +71,9 @@ _ORGANIZATION: Final = Prepared(
 def _living(subject: str) -> Prepared:
     columns = {"key": ContainerRow.api_key_id, "workspace": ContainerRow.workspace_id}
     query = select(func.count().label("living")).select_from(ContainerRow)
+    if subject == "key":
+        # There is an index by workspace, and none by key.
+        query = query.where(ContainerRow.workspace_id == bindparam("workspace"))
     if subject == "organization":
         query = query.join(WorkspaceRow, WorkspaceRow.id == ContainerRow.workspace_id)
         columns["organization"] = WorkspaceRow.organization_id
@@ -267,7 +270,9 @@ class Quotas:
             if row.containers is None:
                 continue
             kind = _SUBJECTS[row.subject_id.partition("_")[0]][0]
-            found = self._database.one(_LIVING[kind], subject=row.subject_id, now=datetime.now(UTC))
+            found = self._database.one(
+                _LIVING[kind], subject=row.subject_id, workspace=actor.workspace_id, now=datetime.now(UTC)
+            )
             living = 0 if found is None else found.living
             # Those that are made at the same time count, each once.
             made = self._made.get(row.subject_id, ())
