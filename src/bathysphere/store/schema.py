@@ -103,6 +103,14 @@ class ContainerRow(Base):
     __table_args__ = (
         # The list's order, newest first; the id decides within one microsecond.
         Index("ix_containers_listing", "workspace_id", "created_at", "id"),
+        # Of those that exist: what the quota of containers counts.
+        Index(
+            "ix_containers_living",
+            "workspace_id",
+            "expires_at",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         Index(
             "ix_containers_expiring",
             "expires_at",

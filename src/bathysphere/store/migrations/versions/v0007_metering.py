@@ -33,6 +33,14 @@ def upgrade() -> None:
     op.add_column("workspaces", sa.Column("archived_at", sa.BigInteger(), nullable=True))
     for table in ("containers", "files", "skill_versions"):
         op.add_column(table, sa.Column("api_key_id", sa.String(), nullable=True))
+    living = sa.text("deleted_at IS NULL")
+    op.create_index(
+        "ix_containers_living",
+        "containers",
+        ["workspace_id", "expires_at"],
+        sqlite_where=living,
+        postgresql_where=living,
+    )
     op.create_table(
         "admin_keys",
         *_texts("id", "organization_id", "name", "secret_sha256", "hint"),
@@ -114,6 +122,7 @@ def downgrade() -> None:
     """The books, the quotas and the admin keys are then gone."""
     for table in ("quotas", "monthly_totals", "usage_minutes", "metered_requests", "execution_time", "admin_keys"):
         op.drop_table(table)
+    op.drop_index("ix_containers_living", "containers")
     for table in ("skill_versions", "files", "containers"):
         op.drop_column(table, "api_key_id")
     op.drop_column("workspaces", "archived_at")
