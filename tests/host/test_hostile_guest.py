@@ -214,3 +214,30 @@ async def test_a_guest_that_does_not_take_an_answer(fleet: Fleet, ground: Path, 
             await held.answer(sandbox, [ToolAnswer(held.calls[0].id, "2")])
     assert fleet.held("victim") is None
     assert fleet.running == 0
+
+
+async def test_a_timer_that_comes_too_early_comes_again(fleet: Fleet, ground: Path) -> None:
+    """Loops count milliseconds, so one may call a hair before the time; the call would then never time out."""
+    calls = '[{"number": 1, "tool": "add", "arguments": {}}]'
+    teach(
+        ground,
+        HONEST_START
+        + f'send({{"type": "waits", "id": number}}, json.dumps({{"calls": {calls}}}).encode())\n'
+        + "receive()"
+        + PAUSE,
+    )
+    await fleet.create("victim")
+    came = asyncio.Event()
+
+    async def late() -> None:
+        came.set()
+
+    limits = SandboxLimits(tool_seconds=0.2)
+    held = HeldCell("cell", limits, Measured(limits, None, lambda: None, lambda: False), late)
+    async with fleet.turn("victim") as (sandbox, _group):
+        await held.run(sandbox, Cell("", 5), asyncio.Event())
+        held.close()  # the timer has called, as it were
+        await held.time_out(sandbox)
+    assert held.waits
+    await asyncio.wait_for(came.wait(), 30)
+    held.close()

@@ -120,6 +120,9 @@ class HeldCell:
         if given:
             self._unattended += 1
             await self._give(sandbox, given)
+        elif self._open:
+            # The loop counts milliseconds: it may call a hair before the time that it was asked for.
+            self._set_timer()
 
     def _too_late(self, call: ToolCall) -> ToolAnswer:
         waited = f"no response after {self.limits.tool_seconds:g}s"
