@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # So many files of tests run beside each other, in the order of their names: they wait a good part of their time, and
 # those that take long alone must not come last.
-BESIDE := $(shell cores=$$(nproc); echo $$((cores < 8 ? cores + 1 : 8)))
+BESIDE := $(shell cores=$$(nproc); echo $$((cores < 7 ? cores + 2 : 8)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo serve test backup-drill conformance attacks inspect other-clients oracle fuzz gallery check bench image system clean
